@@ -1,0 +1,1 @@
+"""Split + features -> a grid of models and a table of results."""

@@ -1,0 +1,204 @@
+"""The experiment file: what `run_experiment.py` reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from benchmark.config.foreign import set_aside
+from benchmark.config.splitting import Splitting
+from benchmark.data.interactions import Duplicates
+from benchmark.data.modalities import Control, Missing
+from workbench.config import Document, Settings, read_yaml, validate
+from workbench.errors import UserError
+
+_FEATURE_KEY = {"VisualAttribute": "visual", "TextualAttribute": "textual", "AudioAttribute": "audio"}
+
+
+class SideInformation(Settings):
+    """One loader of item features.
+
+    `missing` says what an item without features gets; `control` puts uninformative features in the place of the real
+    ones (rows exchanged among items, or noise of the same scale), the comparison that every multimodal result needs.
+    """
+
+    dataloader: Literal["VisualAttribute", "TextualAttribute", "AudioAttribute"]
+    visual_features: str | None = None
+    textual_features: str | None = None
+    audio_features: str | None = None
+    missing: Missing = "error"
+    control: Control | None = None
+
+    @model_validator(mode="after")
+    def _own_key(self) -> SideInformation:
+        own = f"{self.modality}_features"
+        given = [f"{name}_features" for name in _FEATURE_KEY.values() if getattr(self, f"{name}_features")]
+        if given != [own]:
+            raise ValueError(f"{self.dataloader} takes the key {own}, given: {', '.join(given) or 'none'}")
+        return self
+
+    @property
+    def modality(self) -> str:
+        return _FEATURE_KEY[self.dataloader]
+
+    @property
+    def features(self) -> str:
+        return str(getattr(self, f"{self.modality}_features"))
+
+
+class DataConfig(Settings):
+    """Where interactions and features lie; `fixed`: ready parts, `dataset`: one file that `splitting` cuts."""
+
+    strategy: Literal["fixed", "dataset"]
+    dataset_path: str | None = None
+    train_path: str | None = None
+    validation_path: str | None = None
+    test_path: str | None = None
+    duplicates: Duplicates = "error"
+    side_information: list[SideInformation] = []
+
+    @model_validator(mode="after")
+    def _paths(self) -> DataConfig:
+        needed = {"fixed": ("train_path", "test_path"), "dataset": ("dataset_path",)}[self.strategy]
+        for key in needed:
+            if getattr(self, key) is None:
+                raise ValueError(f"the strategy {self.strategy} needs {key}")
+        foreign = {"fixed": ("dataset_path",), "dataset": ("train_path", "validation_path", "test_path")}[self.strategy]
+        for key in foreign:
+            if getattr(self, key) is not None:
+                raise ValueError(f"the strategy {self.strategy} does not read {key}")
+        names = [side.modality for side in self.side_information]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two loaders of one modality: {', '.join(names)}")
+        return self
+
+
+class Evaluation(Settings):
+    """What is measured: metric names, cutoffs, when an item counts as relevant, what is masked at test."""
+
+    simple_metrics: Annotated[list[str], Field(min_length=1)]
+    cutoffs: list[PositiveInt] | None = None
+    relevance_threshold: float = 0.0
+    mask: Literal["train", "train+val"] = "train+val"
+
+    @field_validator("cutoffs", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int) else value
+
+
+class Meta(Settings):
+    """The `meta` block of a model."""
+
+    hyper_opt_alg: Literal["grid"] = "grid"
+    hyper_max_evals: PositiveInt | None = None
+    validation_metric: str | None = None
+    validation_rate: PositiveInt = 1
+    verbose: bool = True
+    save_recs: bool = False
+    save_weights: bool = False
+    restore: bool = False
+    optimize_internal_loss: Literal[False] = False
+
+
+class Experiment(Settings):
+    """Everything below `experiment:`."""
+
+    dataset: str
+    data_config: DataConfig
+    splitting: Splitting | None = None
+    top_k: PositiveInt
+    evaluation: Evaluation
+    models: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
+    backend: Literal["pytorch"] = "pytorch"
+    gpu: int = -1
+    external_models_path: str | None = None
+    random_seed: int = 42
+    binarize: bool = False
+    align_side_with_train: Literal[True] = True
+
+    @field_validator("backend", mode="before")
+    @classmethod
+    def _backend(cls, value: Any) -> Any:
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+    @field_validator("dataset")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if value != Path(value).name or value in ("", ".", ".."):
+            raise ValueError("should be the plain name of a folder in data/")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        if max(self.cutoffs) > self.top_k:
+            raise ValueError(f"cutoff {max(self.cutoffs)} is larger than top_k {self.top_k}")
+        if self.data_config.strategy == "dataset" and self.splitting is None:
+            raise ValueError("the strategy dataset needs a `splitting` block")
+        if self.data_config.strategy == "fixed" and self.splitting is not None:
+            raise ValueError("the strategy fixed reads ready parts: remove `splitting`")
+        return self
+
+    @property
+    def cutoffs(self) -> list[int]:
+        """Cutoffs in ascending order, each once."""
+        return sorted(set(self.evaluation.cutoffs or [self.top_k]))
+
+
+@dataclass(frozen=True)
+class ModelBlock:
+    """One entry of `models`: the name as given, its parameters (lists are grids) and its meta."""
+
+    name: str
+    parameters: dict[str, Any]
+    meta: Meta
+
+
+@dataclass(frozen=True)
+class ExperimentFile:
+    """A checked experiment file.
+
+    Attributes
+    ----------
+    document : the YAML with its lines, for messages about model parameters.
+    experiment : the settings.
+    models : the entries of `models`, in the order of the file.
+    """
+
+    document: Document
+    experiment: Experiment
+    models: list[ModelBlock]
+
+    def path(self, given: str) -> Path:
+        """A path of the file: relative to the file's folder, `{0}` is the data set."""
+        return self.document.path.parent / given.replace("{0}", self.experiment.dataset)
+
+
+def read_experiment_config(path: str | Path) -> ExperimentFile:
+    """Read and check an experiment file (model parameters are checked later, by the model that owns them)."""
+    document = read_yaml(path)
+    extra = sorted(set(document.data) - {"experiment"})
+    if extra or "experiment" not in document.data:
+        raise UserError(
+            f"unknown key `{extra[0]}`" if extra else "the key `experiment` is missing",
+            where=document.where((extra[0],) if extra else ()),
+            mend="everything stands below one key, `experiment:`",
+        )
+    at = ("experiment",)
+    block = set_aside(document.data["experiment"], document, at)
+    if isinstance(block, dict):
+        for key in ("data_config", "evaluation"):
+            if key in block:
+                block[key] = set_aside(block[key], document, (*at, key))
+    experiment = validate(Experiment, block, document, at)
+    models = [_model_block(name, parameters or {}, document) for name, parameters in experiment.models.items()]
+    return ExperimentFile(document, experiment, models)
+
+
+def _model_block(name: str, parameters: dict[str, Any], document: Document) -> ModelBlock:
+    at = ("experiment", "models", name, "meta")
+    meta = validate(Meta, parameters.get("meta") or {}, document, at)
+    return ModelBlock(name, {key: value for key, value in parameters.items() if key != "meta"}, meta)

@@ -1,0 +1,1 @@
+"""Interactions on disk, splits, integer ids, and the features that go with them."""

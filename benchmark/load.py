@@ -1,0 +1,61 @@
+"""Interactions and features of an experiment file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark.config import ExperimentFile
+from benchmark.data.dataset import Dataset, build_dataset
+from benchmark.data.interactions import read_interactions, write_interactions
+from benchmark.data.modalities import Modality, load_modality
+from benchmark.data.splitters import Parts, split
+
+
+def load_dataset(file: ExperimentFile) -> Dataset:
+    """Read the ready parts (`fixed`), or read one file and cut it (`dataset`)."""
+    config = file.experiment.data_config
+    if config.strategy == "fixed":
+        assert config.train_path is not None and config.test_path is not None
+        given = (config.train_path, config.validation_path, config.test_path)
+        train, validation, test = (
+            None if path is None else read_interactions(file.path(path), config.duplicates) for path in given
+        )
+        assert train is not None and test is not None
+        return build_dataset(Parts(train, validation, test), file.experiment.binarize)
+    assert config.dataset_path is not None and file.experiment.splitting is not None
+    interactions = read_interactions(file.path(config.dataset_path), config.duplicates)
+    splitting = file.experiment.splitting
+    rule = splitting.validation_splitting
+    parts = split(
+        interactions,
+        splitting.test_splitting.build(),
+        rule.build() if rule else None,
+        file.experiment.random_seed,
+    )
+    if splitting.save_on_disk:
+        assert splitting.save_folder is not None
+        _save_split(file.path(splitting.save_folder), parts)
+    return build_dataset(parts, file.experiment.binarize)
+
+
+def _save_split(folder: Path, parts: Parts) -> None:
+    """Elliot's tree: `0/test.tsv`, and `0/0/train.tsv`, `0/0/val.tsv` (`0/train.tsv` without a validation part)."""
+    inner = folder / "0" / "0" if parts.validation is not None else folder / "0"
+    places = {
+        folder / "0" / "test.tsv": parts.test,
+        inner / "train.tsv": parts.train,
+        inner / "val.tsv": parts.validation,
+    }
+    for path, part in places.items():
+        if part is not None:
+            write_interactions(path, part, part.user_ids[part.users], part.item_ids[part.items])
+
+
+def load_modalities(file: ExperimentFile, dataset: Dataset) -> list[Modality]:
+    """The features that `side_information` names, in the order of the data set's items."""
+    items = dataset.item_ids[: dataset.n_items]
+    seed = file.experiment.random_seed
+    return [
+        load_modality(side.modality, file.path(side.features), items, side.missing, side.control, seed)
+        for side in file.experiment.data_config.side_information
+    ]

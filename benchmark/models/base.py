@@ -1,0 +1,189 @@
+"""The contract between a model and the bench.
+
+A model is given `TrainingData` (interactions and features on the device) and its own typed parameters. It owes a
+`scorer`; a model that is trained also owes a sampler and a loss. It never touches files, devices or metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pydantic import PositiveFloat, field_validator
+from torch import Tensor, nn
+
+from benchmark.data.modalities import Modality
+from workbench.config import Settings, literal
+from workbench.errors import UserError
+
+Scorer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Features:
+    """One modality on the device.
+
+    Attributes
+    ----------
+    values : (I, D) float32, row = item.
+    present : (I,) bool; False where the item has no features.
+    """
+
+    values: Tensor
+    present: Tensor
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What every model is given.
+
+    Attributes
+    ----------
+    n_users, n_items : sizes of the universe; users and items are numbered from 0.
+    indptr, items : the training part as CSR, int64; user u has `items[indptr[u]:indptr[u + 1]]`, ascending.
+    features : the modalities of the experiment by name.
+    """
+
+    n_users: int
+    n_items: int
+    indptr: Tensor
+    items: Tensor
+    features: Mapping[str, Features]
+
+    @property
+    def device(self) -> torch.device:
+        return self.items.device
+
+    def take_modalities(self, names: tuple[str, ...] | None) -> dict[str, Features]:
+        """The named modalities, or all of them.
+
+        Raises
+        ------
+        UserError : one of them is not loaded, or none is.
+        """
+        wanted = tuple(self.features) if names is None else names
+        absent = [name for name in wanted if name not in self.features]
+        if absent or not wanted:
+            raise UserError(
+                f"the model wants the modality {absent[0]!r}"
+                if absent
+                else "the model reads features, and none are loaded",
+                mend=f"add a loader for it to `side_information`; loaded: {', '.join(self.features) or 'none'}",
+            )
+        return {name: self.features[name] for name in wanted}
+
+
+def device_data(
+    n_users: int, n_items: int, train: Any, modalities: list[Modality], device: torch.device
+) -> TrainingData:
+    """Put a training part (`benchmark.data.dataset.Csr`) and features on a device, once an experiment."""
+    features = {
+        modality.name: Features(
+            torch.from_numpy(modality.features).to(device), torch.from_numpy(modality.present).to(device)
+        )
+        for modality in modalities
+    }
+    indptr, items = (torch.from_numpy(array).to(device) for array in (train.indptr, train.items))
+    return TrainingData(n_users, n_items, indptr, items, features)
+
+
+class Params(Settings):
+    """Parameters of a model without training; `seed` drives whatever it draws."""
+
+    seed: int = 42
+
+
+class TrainingParams(Params):
+    """Parameters of every trained model, under Elliot's names and defaults.
+
+    epochs : passes; a pass draws as many samples as there are training interactions.
+    batch_size : samples a step; -1 means all of them.
+    lr : Adam's learning rate.
+    """
+
+    epochs: int = 2
+    batch_size: int = -1
+    lr: PositiveFloat = 1e-3
+
+    @field_validator("epochs")
+    @classmethod
+    def _at_least_one(cls, value: int) -> int:
+        if value < 1:
+            raise ValueError("should be at least 1")
+        return value
+
+    @field_validator("batch_size")
+    @classmethod
+    def _all_or_some(cls, value: int) -> int:
+        if value < 1 and value != -1:
+            raise ValueError("should be at least 1, or -1 for all samples at once")
+        return value
+
+
+class MultimodalParams(Settings):
+    """Which modalities a model reads: `modalities` by name, or Elliot's `loaders`; by default all that are loaded."""
+
+    modalities: tuple[str, ...] | None = None
+    loaders: tuple[str, ...] | None = None
+
+    @field_validator("modalities", "loaders", mode="before")
+    @classmethod
+    def _spelled_tuple(cls, value: Any) -> Any:
+        value = literal(value)
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def wanted(self) -> tuple[str, ...] | None:
+        """Names of the modalities to read, None for all."""
+        from_loaders = None
+        if self.loaders is not None:
+            from_loaders = tuple(name.removesuffix("Attribute").lower() for name in self.loaders)
+        if self.modalities is not None and from_loaders is not None and self.modalities != from_loaders:
+            raise UserError(
+                f"`modalities` {self.modalities} and `loaders` {self.loaders} name different modalities",
+                mend="make them agree, or leave `loaders` out",
+            )
+        return self.modalities if self.modalities is not None else from_loaders
+
+
+class Recommender(nn.Module):
+    """A model. `Params` types its parameters; `without_effect` names accepted keys that change nothing, and why."""
+
+    Params: ClassVar[type[Params]] = Params
+    without_effect: ClassVar[Mapping[str, str]] = {}
+
+    def scorer(self) -> Scorer:
+        """A function from user numbers (B,) to scores (B, I), for the weights as they are now.
+
+        Whatever is the same for all users (a propagation, a projection of the items) is computed here, once.
+        """
+        raise NotImplementedError
+
+    def score(self, users: Tensor) -> Tensor:
+        """Scores (B, I) of all items for the users (B,)."""
+        return self.scorer()(users)
+
+
+class TrainedRecommender(Recommender):
+    """A model with weights."""
+
+    Params: ClassVar[type[Params]] = TrainingParams
+
+    def sampler(self) -> Any:
+        """Where the batches come from; see `benchmark.models.samplers`."""
+        raise NotImplementedError
+
+    def loss(self, batch: Any) -> Tensor:
+        """The scalar to minimise over one batch of the sampler."""
+        raise NotImplementedError
+
+    def on_epoch_start(self, epoch: int, generator: torch.Generator) -> None:
+        """Called before the batches of epoch 1, 2, ...; the place for redrawn graphs and schedules."""
+
+
+def dot_product_scorer(users: Tensor, items: Tensor) -> Scorer:
+    """Scores as inner products of user vectors (U, F) and item vectors (I, F)."""
+    transposed = items.t().contiguous()
+    return lambda block: users[block] @ transposed

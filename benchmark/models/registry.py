@@ -1,0 +1,90 @@
+"""Models by name: one file a model, in `external/models` or in a folder of the user's."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from benchmark.models.base import Recommender
+from workbench.config import nearest
+from workbench.errors import UserError
+
+_PACKAGE = "external.models"
+
+
+def find_model(name: str, folder: Path | None = None) -> type[Recommender]:
+    """The model class behind `VBPR` or `external.VBPR`: class `VBPR` in the file `vbpr.py`, underscores apart.
+
+    Parameters
+    ----------
+    name : as it stands in the experiment file.
+    folder : the folder of model files, or its `__init__.py`; None for the models that come with the bench.
+
+    Raises
+    ------
+    UserError : no such folder, file or class; the nearest name is given.
+    """
+    wanted = name.removeprefix("external.")
+    shipped = _shipped_folder()
+    if folder is not None:
+        folder = folder.parent if folder.name == "__init__.py" else folder
+        if not folder.is_dir():
+            raise UserError("no such folder of models", where=folder, mend="mend or remove `external_models_path`")
+    folders = [shipped] if folder is None or folder.resolve() == shipped else [folder, shipped]
+    files = {_folded(path.stem): path for place in reversed(folders) for path in place.glob("[!_]*.py")}
+    if _folded(wanted) not in files:
+        classes = [_class_name(path) for path in files.values()]
+        raise UserError(f"unknown model `{name}`", mend=nearest(wanted, classes))
+    path = files[_folded(wanted)]
+    found = getattr(_load(path, shipped), _class_name(path), None)
+    if not (isinstance(found, type) and issubclass(found, Recommender)):
+        raise UserError(
+            f"no subclass of Recommender named like the file `{path.name}`",
+            where=path,
+            mend=f"name the class {wanted}",
+        )
+    return found
+
+
+def model_file(model: type[Recommender]) -> Path:
+    """The source file of a model class."""
+    return Path(str(sys.modules[model.__module__].__file__))
+
+
+def _shipped_folder() -> Path:
+    spec = importlib.util.find_spec(_PACKAGE)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).resolve().parent
+
+
+def _load(path: Path, shipped: Path) -> ModuleType:
+    if path.resolve().parent == shipped:
+        return importlib.import_module(f"{_PACKAGE}.{path.stem}")
+    spec = importlib.util.spec_from_file_location(f"user_models.{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"this model file does not load: {type(error).__name__}: {error}", where=path) from error
+    return module
+
+
+def _class_name(path: Path) -> str:
+    """The class that a model file defines, found without importing the file."""
+    import ast
+
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise UserError(f"this model file does not parse: {error.msg}", where=f"{path}:{error.lineno}") from error
+    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    return next((name for name in names if _folded(name) == _folded(path.stem)), path.stem)
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").casefold()

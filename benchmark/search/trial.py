@@ -1,0 +1,117 @@
+"""One trial: a pure function of configuration, data and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import benchmark
+from benchmark.evaluation import Evaluator
+from benchmark.models.base import Params, Recommender, TrainedRecommender, TrainingData, TrainingParams
+from benchmark.models.registry import model_file
+from benchmark.training.loop import State, fit, snapshot
+from workbench.files import fingerprint
+from workbench.runtime import peak_memory_mb, seed_everything
+
+Report = Callable[[int, float, float | None], None]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a validation figure depends on besides model and parameters."""
+
+    data: str  # fingerprint of the split
+    metrics: tuple[str, ...]
+    cutoffs: tuple[int, ...]
+    threshold: float
+    monitor: str
+    every: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A model class with one set of parameters under one protocol; `features` maps modalities to their hashes."""
+
+    name: str
+    model: type[Recommender]
+    params: Params
+    protocol: Protocol
+    features: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the outcome depends on, the code included."""
+        parts = [
+            self.name,
+            self.params.model_dump(mode="json"),
+            vars(self.protocol),
+            self.features,
+            code_hash(self.model),
+        ]
+        return fingerprint(parts)
+
+    def build(self, data: TrainingData) -> Recommender:
+        """The model with fresh weights, drawn from the trial's seed (on the CPU, so that devices agree)."""
+        seed_everything(self.params.seed)
+        return self.model(self.params, data).to(data.device)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial gave: chosen epoch, validation metrics, weights, and what it took."""
+
+    record: dict[str, Any]
+    state: State
+
+
+def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, report: Report) -> Outcome:
+    """Train and judge. The record can be written to the journal as it is.
+
+    Raises
+    ------
+    benchmark.training.loop.Diverged : the loss is no longer a number.
+    """
+    started = time.perf_counter()
+    model = trial.build(data)
+    judge = None if validation is None else (lambda: validation.means(model))
+    record: dict[str, Any] = {"model": trial.name, "params": trial.params.model_dump(mode="json")}
+    if isinstance(model, TrainedRecommender):
+        assert isinstance(trial.params, TrainingParams)
+        result = fit(model, trial.params, judge, trial.protocol.monitor, trial.protocol.every, report)
+        state = result.state
+        record |= {
+            "epoch": result.epoch,
+            "validation": result.metrics,
+            "losses": result.losses,
+            "history": result.history,
+        }
+    else:
+        state = snapshot(model)
+        record |= {"epoch": 0, "validation": judge() if judge else {}, "losses": [], "history": []}
+    record["seconds"] = time.perf_counter() - started
+    record["parameters"] = sum(weight.numel() for weight in model.parameters())
+    record["peak_memory_mb"] = _peak_mb(data.device)
+    return Outcome(record, state)
+
+
+def code_hash(model: type[Recommender]) -> str:
+    """Hash of the sources that decide a trial's outcome: data, models, training, evaluation, and the model's file."""
+    root = Path(str(benchmark.__file__)).parent
+    sources = sorted(
+        path for part in ("data", "models", "training", "evaluation") for path in (root / part).glob("*.py")
+    )
+    digest = hashlib.sha256()
+    for source in [*sources, model_file(model)]:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _peak_mb(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else peak_memory_mb()

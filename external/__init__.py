@@ -1,0 +1,1 @@
+"""Models, as Elliot's users expect to find them."""

@@ -1,0 +1,259 @@
+"""YAML files -> closed, typed settings; an error names the file, the line, the key and the nearest legal key."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workbench.errors import UserError
+
+Location = tuple[str | int, ...]
+
+
+class Settings(BaseModel):
+    """Base of every configuration class: unknown keys are errors, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file as plain Python values, with the line of every key and list entry."""
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[Location, int] = field(default_factory=dict)
+
+    def where(self, location: Location) -> str:
+        """`file:line` of a location, or of its nearest parent that stands in the file."""
+        for end in range(len(location), -1, -1):
+            if location[:end] in self.lines:
+                return f"{self.path}:{self.lines[location[:end]]}"
+        return str(self.path)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, with `1e-5` (no dot) read as the number that it is."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_yaml(path: str | Path) -> Document:
+    """Read one YAML mapping.
+
+    Raises
+    ------
+    UserError : no such file, broken YAML (with its line), a key given twice, or no mapping at the top.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, _yaml_names(path.parent), n=1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
+        raise UserError("no such configuration file", where=path, mend=hint)
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8-sig"))
+        node = loader.get_single_node()
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text: {error.reason}", where=path, mend="save the file as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1) if error.problem_mark else 1
+        raise UserError(
+            f"broken YAML: {error.problem}", where=f"{path}:{line}", mend="mend the line or the one above it"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UserError(f"broken YAML: {error}", where=path) from error
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError("the file holds no mapping of keys to values", where=path)
+    lines: dict[Location, int] = {}
+    _collect_lines(node, (), lines, path)
+    try:
+        data = loader.construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1) if error.problem_mark else 1
+        raise UserError(f"broken YAML: {error.problem}", where=f"{path}:{line}") from error
+    return Document(path, data, lines)
+
+
+def literal(text: Any) -> Any:
+    """A string such as `"('visual','textual')"` as the tuple that it spells; anything else as it came."""
+    if isinstance(text, str) and text.strip()[:1] in ("(", "["):
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            return text
+    return text
+
+
+def apply_overrides(document: Document, arguments: Iterable[tuple[str, str]]) -> Document:
+    """Set dotted keys, typed as YAML would type them; a number in the path is a place in a list.
+
+    Raises
+    ------
+    UserError : the path runs through something that is neither a mapping nor a list, or past a list's end.
+    """
+    data = _copy(document.data)
+    for dotted, text in arguments:
+        where = f"--{dotted}"
+        try:
+            value = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise UserError(f"cannot read the value {text!r}", where=where) from error
+        target: Any = data
+        *parents, last = dotted.split(".")
+        for part in parents:
+            target = _step(target, part, where)
+        if isinstance(target, list):
+            target[_place(target, last, where)] = value
+        elif isinstance(target, dict):
+            target[last] = value
+        else:
+            raise UserError("the path runs into a plain value", where=where)
+    return Document(document.path, data, document.lines)
+
+
+def validate(schema: type[SettingsT], data: Any, document: Document, at: Location = ()) -> SettingsT:
+    """Check `data`, which stands at location `at` of `document`, against a schema.
+
+    Raises
+    ------
+    UserError : naming the file, the line and the key of the first fault, and the nearest legal key or value.
+    """
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        raise _explain(schema, first, document, at) from None
+
+
+def nearest(word: str, legal: Iterable[str]) -> str:
+    """`did you mean X?` for a misspelt word, or the legal words where none is near."""
+    names = sorted(set(legal))
+    by_folded = {name.casefold(): name for name in names}
+    match = difflib.get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=0.6)
+    return f"did you mean {by_folded[match[0]]!r}?" if match else "legal here: " + ", ".join(names)
+
+
+def _explain(schema: type[BaseModel], fault: Mapping[str, Any], document: Document, at: Location) -> UserError:
+    inner = tuple(part for part in fault["loc"])
+    known = tuple(part for part in inner if not _is_union_tag(part))
+    key = ".".join(str(part) for part in (*at, *known))
+    where = document.where((*at, *known))
+    if fault["type"] == "extra_forbidden":
+        legal = legal_keys(_schema_at(schema, inner[:-1]))
+        return UserError(f"unknown key `{key}`", where=where, mend=nearest(str(inner[-1]), legal))
+    if fault["type"] == "missing":
+        return UserError(f"the key `{key}` is missing", where=where, mend=f"add `{known[-1]}:` there")
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        message = "should be a mapping of keys to values"
+    given = fault.get("input")
+    shown = "" if isinstance(given, (dict, list, BaseModel)) else f", not {given!r}"
+    mend = f"mend `{key}`"
+    if fault["type"] == "literal_error":
+        legal = re.findall(r"'([^']*)'", str(fault["ctx"].get("expected", "")))
+        mend = nearest(str(given), legal) if legal else mend
+    return UserError(f"`{key}`: {message}{shown}" if key else message, where=where, mend=mend)
+
+
+def legal_keys(schema: Any) -> list[str]:
+    """Every spelling of every key that a settings class accepts."""
+    keys: list[str] = []
+    for name, info in getattr(schema, "model_fields", {}).items():
+        alias = info.validation_alias or info.alias
+        keys += list(getattr(alias, "choices", [alias] if alias else [name]))
+    return [str(key) for key in keys]
+
+
+def _schema_at(schema: Any, location: Sequence[Any]) -> Any:
+    for part in location:
+        if isinstance(part, int) or _is_union_tag(part):
+            continue
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            by_alias = {
+                key: info.annotation
+                for info_name, info in schema.model_fields.items()
+                for key in _spellings(info_name, info)
+            }
+            schema = _settings_in(by_alias.get(str(part)), part)
+    return schema
+
+
+def _spellings(name: str, info: Any) -> list[str]:
+    alias = info.validation_alias or info.alias
+    return [name, *(str(choice) for choice in getattr(alias, "choices", [alias] if alias else []))]
+
+
+def _settings_in(annotation: Any, part: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) is None:
+        return annotation
+    for argument in get_args(annotation):
+        found = _settings_in(argument, part)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return annotation
+
+
+def _is_union_tag(part: Any) -> bool:
+    # pydantic names the branch of a union in the location: `list[str]`, `function-before[...]`, a class name
+    return isinstance(part, str) and bool(re.search(r"[\[\]()]|^(str|int|float|bool)$|^[A-Z]\w+Settings$", part))
+
+
+def _collect_lines(node: yaml.Node, at: Location, lines: dict[Location, int], path: Path) -> None:
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, str(key.value))
+            if here in lines:
+                raise UserError(
+                    f"the key `{'.'.join(map(str, here))}` stands twice",
+                    where=f"{path}:{key.start_mark.line + 1}",
+                    mend=f"remove one; the first stands on line {lines[here]}",
+                )
+            lines[here] = key.start_mark.line + 1
+            _collect_lines(value, here, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect_lines(value, (*at, index), lines, path)
+
+
+def _step(target: Any, part: str, where: str) -> Any:
+    if isinstance(target, list):
+        return target[_place(target, part, where)]
+    if isinstance(target, dict):
+        return target.setdefault(part, {})
+    raise UserError(f"the path runs into a plain value before `{part}`", where=where)
+
+
+def _place(items: list[Any], part: str, where: str) -> int:
+    if not part.isdigit() or int(part) >= len(items):
+        raise UserError(f"`{part}` is no place in a list of {len(items)}", where=where, mend="count from 0")
+    return int(part)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _yaml_names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.glob("*.y*ml")] if folder.is_dir() else []

@@ -1,0 +1,64 @@
+"""What the user sees: log lines, progress bars, tables, and errors as sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loguru import logger
+from prettytable import PrettyTable
+from tqdm import tqdm
+
+from workbench.errors import UserError
+
+_FORMAT = "<green>{time:HH:mm:ss}</green> <level>{level.icon}</level> {message}"
+
+
+def start_logging() -> None:
+    """Send log lines to standard error through tqdm, so that they never tear a progress bar."""
+    logger.remove()
+    for level, icon in (("DEBUG", "."), ("INFO", "·"), ("SUCCESS", "✓"), ("WARNING", "!"), ("ERROR", "✗")):
+        logger.level(level, icon=icon)
+    logger.add(
+        lambda line: tqdm.write(line, file=sys.stderr, end=""),
+        format=_FORMAT,
+        colorize=sys.stderr.isatty(),
+        level="INFO",
+    )
+
+
+def progress(total: int, label: str, unit: str, show: bool = True) -> tqdm:
+    """A progress bar on standard error with `unit`s a second; silent where nobody watches a terminal."""
+    return tqdm(
+        total=total,
+        desc=label,
+        unit=unit,
+        dynamic_ncols=True,
+        leave=False,
+        disable=not show or not sys.stderr.isatty(),
+        file=sys.stderr,
+    )
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], left: Sequence[str] = ()) -> str:
+    """A PrettyTable as text; numbers to the right, the columns named in `left` to the left."""
+    pretty = PrettyTable(list(headers))
+    pretty.align = "r"
+    for name in (headers[0], *left):
+        pretty.align[name] = "l"
+    pretty.add_rows([list(row) for row in rows])
+    return pretty.get_string()
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a launcher's body; a `UserError` becomes one message and exit status 2, Ctrl-C status 130."""
+    start_logging()
+    try:
+        command()
+    except UserError as error:
+        logger.error("{}", error.render())
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        logger.error("stopped by hand; what was finished is kept, and the same command goes on from there")
+        raise SystemExit(130) from None

@@ -1,0 +1,68 @@
+"""Device, seeds, and what the run took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import numpy as np
+from loguru import logger
+
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(gpu: int) -> torch.device:
+    """The device for GPU number `gpu` (-1: the CPU); without such a GPU one warning, then the CPU."""
+    import torch
+
+    if gpu < 0:
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        logger.warning("gpu {} was asked for and there is no GPU here: running on the CPU", gpu)
+        return torch.device("cpu")
+    if gpu >= count:
+        raise UserError(
+            f"gpu {gpu} was asked for, but there are {count} (0 to {count - 1})",
+            mend="set gpu to one of them, or -1",
+        )
+    return torch.device("cuda", gpu)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch, and ask CUDA for deterministic kernels."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of Python and of the named packages, for manifests and results."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in MB (0 where the platform does not tell)."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024**2 if platform.system() == "Darwin" else peak / 1024
