@@ -22,6 +22,7 @@ from benchmark.reports.files import ModelResult, write_lists, write_per_user, wr
 from benchmark.reports.terminal import render
 from benchmark.search.sweep import Chosen, Sweep
 from benchmark.search.trial import Protocol, Trial
+from workbench.console import show
 from workbench.errors import UserError
 from workbench.files import fingerprint
 from workbench.runtime import pick_device
@@ -51,7 +52,7 @@ def run_experiment(path: str | Path) -> Path:
     chosen = [bench.tune(plan, trials) for plan, trials in zip(plans, sweeps, strict=True)]
     results = [bench.open_test(plan, *choice) for plan, choice in zip(plans, chosen, strict=True)]
     write_results(folder, file, dataset, results)
-    print(render(file, dataset, metrics, results))
+    show(render(file, dataset, metrics, results))
     return folder
 
 

@@ -12,7 +12,7 @@ from loguru import logger
 from benchmark.config import SplitSettings, read_split_config
 from benchmark.data.interactions import Interactions, read_interactions, write_interactions
 from benchmark.data.splitters import split
-from workbench.console import table
+from workbench.console import show, table
 from workbench.errors import UserError
 from workbench.features import find_tables, indexed_output, open_table, write_indexed
 from workbench.files import read_json, sha256_file, write_json, write_text
@@ -141,7 +141,7 @@ def _announce(
         (name, f"{counts[name]:,}", f"{len(part.user_ids):,}", f"{len(part.item_ids):,}")
         for name, part in parts.items()
     ]
-    print(table(("split", "interactions", "users", "items"), rows))
+    show(table(("split", "interactions", "users", "items"), rows))
     train_users, train_items = set(parts["train"].user_ids), set(parts["train"].item_ids)
     lost = {identifier for part in parts.values() for identifier in part.user_ids} - train_users
     cold = {identifier for part in parts.values() for identifier in part.item_ids} - train_items

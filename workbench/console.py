@@ -51,6 +51,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], left: Sequence[
     return pretty.get_string()
 
 
+def show(text: str) -> None:
+    """Print a result on standard output at once, so that it keeps its place among the log lines."""
+    print(text, flush=True)
+
+
 def run_command(command: Callable[[], None]) -> None:
     """Run a launcher's body; a `UserError` becomes one message and exit status 2, Ctrl-C status 130."""
     start_logging()

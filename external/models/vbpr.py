@@ -67,8 +67,9 @@ class VBPR(TrainedRecommender):
         tastes = nn.functional.embedding(batch.users, self.user_tastes)
         positives = nn.functional.embedding(batch.positives, self.item_factors)
         negatives = nn.functional.embedding(batch.negatives, self.item_factors)
-        positive_views = self.project(self.features[batch.positives])
-        negative_views = self.project(self.features[batch.negatives])
+        drawn, places = torch.unique(torch.cat([batch.positives, batch.negatives]), return_inverse=True)
+        views = self.project(self.features[drawn])  # an item drawn twice is projected once
+        positive_views, negative_views = views[places].chunk(2)
         ranking = bpr_loss(
             (users * positives).sum(-1) + (tastes * positive_views).sum(-1),
             (users * negatives).sum(-1) + (tastes * negative_views).sum(-1),

@@ -41,8 +41,8 @@ def write_indexed(source: FeatureTable, target: Path, index: Mapping[str, int]) 
         link_or_copy(matrix_path(source.path), matrix_path(target))
         manifest = {
             **{key: value for key, value in source.manifest.items() if key not in ("ids", "items", "quarantined")},
-            "source": os.path.relpath(source.path, target.parent),
-            "source_fingerprint": source.manifest["fingerprint"],
+            "indexed_from": os.path.relpath(source.path, target.parent),
+            "indexed_fingerprint": source.manifest["fingerprint"],
             "items": sum(new is not None for new in ids),
             "ids": ids,
         }

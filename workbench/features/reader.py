@@ -140,11 +140,11 @@ def _read_folder(table: Path) -> FeatureTable:
 
 
 def _check_source(table: Path, manifest: dict[str, Any]) -> None:
-    if "source" not in manifest:
+    if "indexed_from" not in manifest:
         return
-    source = (table.parent / manifest["source"]).resolve()
+    source = (table.parent / manifest["indexed_from"]).resolve()
     current = read_manifest(source)
-    if current is not None and current["fingerprint"] != manifest["source_fingerprint"]:
+    if current is not None and current["fingerprint"] != manifest["indexed_fingerprint"]:
         raise UserError(
             "stale: the features were extracted anew after they were indexed",
             where=table,

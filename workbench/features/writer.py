@@ -120,6 +120,8 @@ class TableWriter:
 
     def _commit(self, manifest: dict[str, Any]) -> dict[str, Any]:
         assert self._stream is not None and self._dim is not None
+        # rows that never came may be the last ones; the file must reach as far as its header says
+        self._stream.truncate(len(self._matrix_header) + 4 * self._dim * len(self.ids))
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()

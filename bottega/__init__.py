@@ -1,0 +1,1 @@
+"""Bottega: a workbench for multimodal recommendation, from pictures and words to a table of results."""
