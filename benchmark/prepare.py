@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,8 @@ def _split(folder: Path, settings: SplitSettings) -> None:
     interactions = read_interactions(reviews, settings.duplicates)
     parts = split(interactions, settings.test, settings.validation, settings.seed)
     assert parts.validation is not None
-    record.unlink(missing_ok=True)
+    for name in PARTS:  # a run that is killed from here on leaves no parts of two splits side by side
+        (folder / f"{name}.tsv").unlink(missing_ok=True)
     made = dict(zip(PARTS, (parts.train, parts.validation, parts.test), strict=True))
     for name, part in made.items():
         write_interactions(folder / f"{name}.tsv", part, part.user_ids[part.users], part.item_ids[part.items])
@@ -119,10 +121,9 @@ def _write_indexed_parts(
 
 def _index_tables(folder: Path, items: dict[str, int]) -> dict[Path, int]:
     outputs = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    twins = {indexed_output(path.name) for path in outputs}
     indexed: dict[Path, int] = {}
     for output in outputs:
-        if output.name in twins:
+        if re.search(r"_indexed(_\d+)?$", output.name):
             continue
         for source in find_tables(output):
             target = folder / indexed_output(output.name) / source.relative_to(output)

@@ -88,7 +88,9 @@ def _loop(model: Vectors, train: Csr, test: Csr, n_users: int) -> dict[str, list
         scores = (model.users[user] @ model.items.t()).numpy().copy()
         scores[train.items[train.indptr[user] : train.indptr[user + 1]]] = -np.inf
         held = slice(test.indptr[user], test.indptr[user + 1])
-        gains = {item: 2.0 ** (rating + 1) - 1 for item, rating in zip(test.items[held], test.values[held], strict=True)}
+        gains = {
+            item: 2.0 ** (rating + 1) - 1 for item, rating in zip(test.items[held], test.values[held], strict=True)
+        }
         listed = np.argsort(-scores, kind="stable")[:K]
         dcg = sum(gains.get(item, 0.0) / math.log2(place + 2) for place, item in enumerate(listed))
         best = sorted(gains.values(), reverse=True)[:K]

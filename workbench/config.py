@@ -81,12 +81,17 @@ def read_yaml(path: str | Path) -> Document:
     if not isinstance(node, yaml.MappingNode):
         raise UserError("the file holds no mapping of keys to values", where=path)
     lines: dict[Location, int] = {}
-    _collect_lines(node, (), lines, path)
+    try:
+        _collect_lines(node, (), lines, path)
+    except RecursionError:
+        raise UserError("an alias contains itself", where=path, mend="write the value out") from None
     try:
         data = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line + 1) if error.problem_mark else 1
         raise UserError(f"broken YAML: {error.problem}", where=f"{path}:{line}") from error
+    except ValueError as error:  # a date such as 2024-99-99
+        raise UserError(f"broken YAML: {error}", where=path, mend="quote text that looks like a date") from error
     return Document(path, data, lines)
 
 
@@ -112,7 +117,7 @@ def apply_overrides(document: Document, arguments: Iterable[tuple[str, str]]) ->
         where = f"--{dotted}"
         try:
             value = yaml.load(text, _Loader)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise UserError(f"cannot read the value {text!r}", where=where) from error
         target: Any = data
         *parents, last = dotted.split(".")
@@ -244,7 +249,7 @@ def _step(target: Any, part: str, where: str) -> Any:
 
 
 def _place(items: list[Any], part: str, where: str) -> int:
-    if not part.isdigit() or int(part) >= len(items):
+    if not part.isdecimal() or int(part) >= len(items):
         raise UserError(f"`{part}` is no place in a list of {len(items)}", where=where, mend="count from 0")
     return int(part)
 

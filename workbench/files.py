@@ -92,7 +92,12 @@ def swap_folder(new: Path, path: Path) -> None:
     old = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.old"
     if path.exists():
         path.replace(old)
-    new.replace(path)
+    try:
+        new.replace(path)
+    except BaseException:
+        if old.exists():
+            old.replace(path)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -100,7 +100,7 @@ class Meta(Settings):
     verbose: bool = True
     save_recs: bool = False
     save_weights: bool = False
-    restore: bool = False
+    restore: bool = False  # without effect: finished trials are always used again
     optimize_internal_loss: Literal[False] = False
 
 

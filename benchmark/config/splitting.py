@@ -83,7 +83,7 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
     if not isinstance(experiment, dict) or "splitting" not in experiment:
         raise UserError("no `experiment.splitting` in this file", where=document.where(("experiment",)), mend="add it")
     wanted = {key: experiment[key] for key in ("splitting", "random_seed") if key in experiment}
-    data_config = experiment.get("data_config", {})
+    data_config = experiment.get("data_config") or {}
     if "duplicates" in data_config:
         wanted["duplicates"] = data_config["duplicates"]
     settings = validate(_SplitFile, wanted, document, at=("experiment",))

@@ -47,6 +47,11 @@ def mrr(ranking: Ranking, k: int) -> Tensor:
 
 def ndcg(ranking: Ranking, k: int) -> Tensor:
     """Graded: sum of g d_r over that of the best list of min(|R_u|, k) items; g = 2^(rating - threshold + 1) - 1."""
+    if not ranking.ideal.isfinite().all():
+        raise UserError(
+            "the ratings are too large for graded nDCG, whose gain is 2^(rating - threshold + 1) - 1",
+            mend="take nDCG_binary, or say `binarize: true`",
+        )
     discount = _discount(ranking, k)
     return (ranking.gains[:, :k] * discount).sum(1) / (ranking.ideal[:, :k] * discount).sum(1)
 

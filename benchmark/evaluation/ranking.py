@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data.dataset import Csr
+from benchmark.models.base import Diverged
 
 BLOCK_BYTES = 32 * 2**20  # scores held at a time; larger blocks leave the processor's cache and gain nothing
 
@@ -34,7 +35,8 @@ class HeldOut:
     def __init__(self, part: Csr, n_ids: int, threshold: float, k: int, device: torch.device) -> None:
         rows = part.values >= threshold
         users, items = part.users[rows], part.items[rows]
-        gains = np.exp2(part.values[rows].astype(np.float64) - threshold + 1) - 1
+        with np.errstate(over="ignore"):  # infinite from ratings of about 1,000 on; graded nDCG refuses them
+            gains = np.exp2(part.values[rows].astype(np.float64) - threshold + 1) - 1
         counts = np.bincount(users, minlength=len(part.indptr) - 1)
         order = np.lexsort((-gains, users))
         rank = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -115,6 +117,10 @@ def rank(score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Mask, k: in
     ----------
     score : users (B,) -> scores (B, I).
     k : length of the lists; longer than I is cut to I and padded.
+
+    Raises
+    ------
+    Diverged : a score is NaN.
     """
     block = max(1, BLOCK_BYTES // (4 * n_items))
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -122,6 +128,8 @@ def rank(score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Mask, k: in
         scores = score(users).float()
         mask.apply(scores, users)
         values, items = top_k(scores, min(k, n_items))
+        if values.isnan().any():  # NaN ranks first, so it cannot hide further down
+            raise Diverged("the model gives scores that are not numbers")
         gains = held_out.gains(users, items).masked_fill_(values == -torch.inf, 0.0)
         parts.append((values, items.masked_fill(values == -torch.inf, -1), gains))
     if not parts:

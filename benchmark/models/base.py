@@ -21,6 +21,10 @@ from workbench.errors import UserError
 Scorer = Callable[[Tensor], Tensor]
 
 
+class Diverged(Exception):
+    """The loss or the scores of a model are no longer numbers."""
+
+
 @dataclass(frozen=True)
 class Features:
     """One modality on the device.

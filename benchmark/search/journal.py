@@ -18,6 +18,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._records: dict[tuple[str, str], dict[str, Any]] = {}
+        self._torn = False  # whether the last line lacks its end
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._load()
@@ -30,16 +31,18 @@ class Journal:
         """Add a record; when this returns it is on disk."""
         record = {"kind": kind, "key": key, **values}
         line = json.dumps({**record, "check": fingerprint(record)}, ensure_ascii=False)
-        torn = self._path.exists() and self._path.stat().st_size > 0 and not self._path.read_bytes().endswith(b"\n")
         with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(("\n" if torn else "") + line + "\n")
+            stream.write(("\n" if self._torn else "") + line + "\n")
             stream.flush()
             os.fsync(stream.fileno())
+        self._torn = False
         self._records[kind, key] = record
 
     def _load(self) -> None:
-        torn = 0
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+        damaged = 0
+        text = self._path.read_text(encoding="utf-8", errors="replace")
+        self._torn = not text.endswith("\n") and bool(text)
+        for line in text.split("\n"):
             try:
                 record = json.loads(line)
                 intact = record.pop("check") == fingerprint(record)
@@ -48,6 +51,6 @@ class Journal:
             if intact:
                 self._records[record["kind"], record["key"]] = record
             elif line:
-                torn += 1
-        if torn:
-            logger.warning("{}: {} damaged lines are left out; what they recorded runs again", self._path, torn)
+                damaged += 1
+        if damaged:
+            logger.warning("{}: {} damaged lines are left out; what they recorded runs again", self._path, damaged)

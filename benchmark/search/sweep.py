@@ -10,10 +10,9 @@ from loguru import logger
 from safetensors.torch import load_file, save_file
 
 from benchmark.evaluation import Evaluator
-from benchmark.models.base import Recommender, TrainingData
+from benchmark.models.base import Diverged, Recommender, TrainingData
 from benchmark.search.journal import Journal
 from benchmark.search.trial import Trial, run_trial
-from benchmark.training.loop import Diverged
 from workbench.console import progress
 from workbench.errors import UserError
 from workbench.files import atomic_file

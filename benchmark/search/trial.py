@@ -76,7 +76,7 @@ def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, re
 
     Raises
     ------
-    benchmark.training.loop.Diverged : the loss is no longer a number.
+    benchmark.models.base.Diverged : loss or scores are no longer numbers.
     """
     started = time.perf_counter()
     model = trial.build(data)

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.models.base import TrainedRecommender, TrainingParams
+from benchmark.models.base import Diverged, TrainedRecommender, TrainingParams
 
 State = dict[str, Tensor]
-
-
-class Diverged(Exception):
-    """The loss of an epoch is NaN or infinite."""
 
 
 @dataclass(frozen=True)

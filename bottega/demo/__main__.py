@@ -19,7 +19,9 @@ def main() -> None:
     _step("the shop", "python -m bottega.demo", "800 items with a picture and a text, 1,500 users with planted taste")
     show("drawn into data/demo" if ensure(FOLDER) else "data/demo holds it already")
 
-    _step("features", f"python extractor/run.py --config {EXTRACT}", "content -> one vector an item, backbone and layer")
+    _step(
+        "features", f"python extractor/run.py --config {EXTRACT}", "content -> one vector an item, backbone and layer"
+    )
     from extractor.extraction import run_extraction
 
     run_extraction(EXTRACT, [], None, show=True)

@@ -105,9 +105,7 @@ class Catalogue:
 def draw(spec: CatalogueSpec) -> Catalogue:
     """Draw a catalogue: pure, and the same for the same spec. Holds a few (U, I) arrays in memory."""
     items = _stream(spec, _ITEMS)
-    attributes = {
-        name: items.integers(len(values), size=spec.n_items) for name, values in VOCABULARIES.items()
-    }
+    attributes = {name: items.integers(len(values), size=spec.n_items) for name, values in VOCABULARIES.items()}
     popularity = draw_popularity(items, spec.n_items)
     new = np.zeros(spec.n_items, dtype=bool)
     new[_stream(spec, _NEW).permutation(spec.n_items)[: spec.n_new]] = True

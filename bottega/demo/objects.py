@@ -110,8 +110,7 @@ def _lamp(body: Body, top: float, colour: RGB, turn: float) -> Details:
 def _clock(body: Body, top: float, colour: RGB, turn: float) -> Details:
     radius = 0.64 * min(body.width, body.height)
     feet = [
-        Part(ribbon(np.array([[0, 0], [side * 0.6 * body.width, body.height + 0.1]]), 0.12), INK)
-        for side in (-1, 1)
+        Part(ribbon(np.array([[0, 0], [side * 0.6 * body.width, body.height + 0.1]]), 0.12), INK) for side in (-1, 1)
     ]
     face = [
         Part(ellipse((0, 0), radius, radius), INK),
@@ -121,18 +120,13 @@ def _clock(body: Body, top: float, colour: RGB, turn: float) -> Details:
         spoke = _towards(hour / 12)
         face.append(Part(ribbon(np.outer([0.72, 0.82], spoke) * radius, 0.03), INK))
     hands = ((turn, 0.45, 0.065), ((12 * turn) % 1, 0.66, 0.045))
-    face += [
-        Part(ribbon(np.outer([-0.08, length], _towards(at)) * radius, thick), INK)
-        for at, length, thick in hands
-    ]
+    face += [Part(ribbon(np.outer([-0.08, length], _towards(at)) * radius, thick), INK) for at, length, thick in hands]
     return feet, face
 
 
 def _jar(body: Body, top: float, colour: RGB, turn: float) -> Details:
     wide = max(0.2, body.half_width(top))
-    lid = np.array(
-        [[-wide * 1.06, top + 0.04], [-wide, top - 0.15], [wide, top - 0.15], [wide * 1.06, top + 0.04]]
-    )
+    lid = np.array([[-wide * 1.06, top + 0.04], [-wide, top - 0.15], [wide, top - 0.15], [wide * 1.06, top + 0.04]])
     band = np.array(
         [
             [-wide * 1.06, top + 0.04],

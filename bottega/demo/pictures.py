@@ -42,9 +42,7 @@ def picture(catalogue: Catalogue, item: int) -> Image.Image:
     """Picture of one item, RGB, ``picture_size`` pixels each way; the same for the same spec."""
     spec = catalogue.spec
     rng = np.random.default_rng([spec.seed, _STREAM, item])
-    seen = {
-        name: catalogue.vocabularies[name][catalogue.attributes[name][item]] for name in (*VISUAL, CATEGORY)
-    }
+    seen = {name: catalogue.vocabularies[name][catalogue.attributes[name][item]] for name in (*VISUAL, CATEGORY)}
     colour = _jitter(rng, PALETTE[seen["colour"]])
     behind, body, front = build(seen[CATEGORY], seen["shape"], colour, turn=rng.uniform())
     place = Placement.draw(rng, [*behind, body, *front], spec.picture_size)
@@ -161,9 +159,7 @@ def _pattern(rng: np.random.Generator, pattern: str, x: Array, y: Array, sharpne
     elif pattern == "dots":
         # Two interleaved grids; the nearest centre of either counts.
         grids = [
-            np.hypot(
-                _from_line(x + start[0] + move, 1.3 * period), _from_line(y + start[1] + move, 1.3 * period)
-            )
+            np.hypot(_from_line(x + start[0] + move, 1.3 * period), _from_line(y + start[1] + move, 1.3 * period))
             for move in (0.0, 0.65 * period)
         ]
         depth = np.minimum(*grids) - 0.28 * period

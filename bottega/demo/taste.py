@@ -47,9 +47,7 @@ def draw_tastes(rng: np.random.Generator, n_users: int) -> dict[str, NDArray[np.
         for name, values in attributes.items():
             shared = _standard_rows(rng.gamma(SPARSITY, size=(CIRCLES, len(values))))
             own = _standard_rows(rng.gamma(SPARSITY, size=(n_users, len(values))))
-            tastes[name] = _standard_rows(
-                np.sqrt(CIRCLE_SHARE) * shared[circle] + np.sqrt(1 - CIRCLE_SHARE) * own
-            )
+            tastes[name] = _standard_rows(np.sqrt(CIRCLE_SHARE) * shared[circle] + np.sqrt(1 - CIRCLE_SHARE) * own)
     return tastes
 
 

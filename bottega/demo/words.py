@@ -112,9 +112,7 @@ def words(catalogue: Catalogue, item: int) -> tuple[str, str]:
         chosen = {name: one_of(SYNONYMS[value]) for name, value in said.items()}
         return {**chosen, "noun": chosen[CATEGORY], "material": material, "maker": maker}
 
-    said = {
-        name: catalogue.vocabularies[name][catalogue.attributes[name][item]] for name in (*TEXTUAL, CATEGORY)
-    }
+    said = {name: catalogue.vocabularies[name][catalogue.attributes[name][item]] for name in (*TEXTUAL, CATEGORY)}
     material, maker = one_of(SYNONYMS[said["material"]]), one_of(MAKERS)
     title = fill(one_of(TITLES), slots())
     body = [fill(one_of(STYLES), slots()), fill(one_of(OCCASIONS), slots())]

@@ -90,6 +90,8 @@ def open_table(table: str | Path) -> FeatureTable:
     manifest = read_manifest(table)
     if manifest is not None:
         _check_source(table, manifest)
+        if not matrix_path(table).is_file():
+            return _without_matrix(table, manifest)
         return FeatureTable(table, manifest["ids"], _load_matrix(table, manifest), manifest)
     if matrix_path(table).exists():
         raise UserError("this table was not finished", where=table, mend="run the extraction again")
@@ -100,8 +102,6 @@ def open_table(table: str | Path) -> FeatureTable:
 
 def _load_matrix(table: Path, manifest: dict[str, Any]) -> np.ndarray:
     path = matrix_path(table)
-    if not path.is_file():
-        return _read_folder(table).matrix if table.is_dir() else _absent(path)
     try:
         matrix = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -116,8 +116,12 @@ def _load_matrix(table: Path, manifest: dict[str, Any]) -> np.ndarray:
     return matrix
 
 
-def _absent(path: Path) -> np.ndarray:
-    raise UserError("the matrix is missing", where=path, mend="extract that layer again")
+def _without_matrix(table: Path, manifest: dict[str, Any]) -> FeatureTable:
+    """The per-item files, whose order is not that of the manifest's ids."""
+    if not (table.is_dir() and any(table.glob("*.npy"))):
+        raise UserError("the matrix is missing", where=matrix_path(table), mend="extract that layer again")
+    folder = _read_folder(table)
+    return FeatureTable(table, folder.ids, folder.matrix, manifest)
 
 
 def _read_folder(table: Path) -> FeatureTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -61,15 +62,15 @@ class TableWriter:
                 where=self.table,
                 mend="look at that item's content, or try full precision",
             )
-        if self._dim is None:
-            self._open(values.shape[1])
-        if values.shape[1] != self._dim:
+        if values.shape[1] != (self._dim or values.shape[1]):
             raise UserError(
                 f"item {self.ids[rows[0]]!r} has {values.shape[1]} values and the items before it {self._dim}",
                 where=self.table,
                 mend="give every item content of the same shape (for images: set `reshape`)",
             )
         try:
+            if self._dim is None:
+                self._open(values.shape[1])
             self._write_rows(rows, values)
         except OSError as error:
             raise _disk_error(self.table, error) from error
@@ -89,7 +90,8 @@ class TableWriter:
     def abandon(self) -> None:
         """Remove everything unfinished; a finished table of earlier stays as it was."""
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # closing writes what is still held, which a full disk refuses again
+                self._stream.close()
         shutil.rmtree(self._work, ignore_errors=True)
 
     def __enter__(self) -> TableWriter:
@@ -133,13 +135,14 @@ class TableWriter:
         manifest |= {"format": FORMAT, "items": len(ids), "dim": self._dim, "dtype": "float32"}
         manifest |= {"matrix_sha256": sha256_file(matrix), "ids": ids}
         manifest.setdefault("fingerprint", fingerprint([manifest["matrix_sha256"], ids]))
+        write_json(self._work / "manifest.json", manifest)  # the last to need room: from here on, only names change
         manifest_path(self.table).unlink(missing_ok=True)
         matrix.replace(matrix_path(self.table))
         if self._per_item:
             swap_folder(self._items, self.table)
         elif self.table.exists():
             shutil.rmtree(self.table)  # files of an older extraction would contradict the new matrix
-        write_json(manifest_path(self.table), manifest)
+        (self._work / "manifest.json").replace(manifest_path(self.table))
         shutil.rmtree(self._work, ignore_errors=True)
         return manifest
 

@@ -128,9 +128,7 @@ def test_tastes_can_be_learnt_from_the_attributes_and_from_nothing_else(shop: Ca
     """A profile of each user over the attributes finds held-out items; over shuffled ones it does not."""
     test = np.array([np.flatnonzero(shop.user == user)[-1] for user in range(400)])
     train = np.setdiff1d(np.arange(len(shop.user)), test)
-    one_hot = np.hstack(
-        [np.eye(len(VOCABULARIES[name]))[shop.attributes[name]] for name in (*VISUAL, *TEXTUAL)]
-    )
+    one_hot = np.hstack([np.eye(len(VOCABULARIES[name]))[shop.attributes[name]] for name in (*VISUAL, *TEXTUAL)])
     one_hot -= one_hot.mean(axis=0)
     taken = np.zeros((400, 400))
     taken[shop.user[train], shop.item[train]] = 1

@@ -56,9 +56,7 @@ def _accuracy(features: np.ndarray, labels: np.ndarray) -> float:
     return float((probe.predict(centred[cut:]) == labels[cut:]).mean())
 
 
-@pytest.mark.parametrize(
-    ("name", "least"), [("colour", 0.9), ("shape", 0.8), ("pattern", 0.6), ("category", 0.8)]
-)
+@pytest.mark.parametrize(("name", "least"), [("colour", 0.9), ("shape", 0.8), ("pattern", 0.6), ("category", 0.8)])
 def test_pictures_show_what_can_be_seen(shop: Catalogue, seen: np.ndarray, name: str, least: float) -> None:
     assert _accuracy(seen, shop.attributes[name]) > least
 

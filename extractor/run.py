@@ -1,0 +1,85 @@
+"""The launcher of the extractor: `python extractor/run.py --config X.yml [--key.sub value ...]`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if __name__ == "__main__":
+    # Run as a script, Python puts this folder first on the path; the packages lie one floor up.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from workbench.console import run_command
+from workbench.errors import UserError
+
+USAGE = """\
+usage: python extractor/run.py --config FILE [--weights-root FOLDER] [--KEY.SUB VALUE ...]
+
+Turns the images and texts of a catalogue into feature tables, as the YAML file says (Ducho's keys).
+
+  --config FILE          the YAML file, or a folder with one YAML file in it
+  --weights-root FOLDER  where weights lie that cannot be downloaded, by model name, for example
+                         FOLDER/sentence-transformers/all-MiniLM-L6-v2/ or FOLDER/resnet50-11ad3fa6.pth
+                         (also: the environment variable BOTTEGA_WEIGHTS_ROOT)
+  --KEY.SUB VALUE        set a key of the file; places in lists by number, counted from 0:
+                         --textual.items.model.0.batch_size 64   --gpu_list -1
+  --help                 this text
+
+`--key=value` is understood as well. A second run does again only what has changed.
+"""
+
+
+@dataclass
+class Arguments:
+    """What stands on the command line."""
+
+    config: str
+    weights_root: str | None = None
+    overrides: list[tuple[str, str]] = field(default_factory=list)
+
+
+def parse_arguments(arguments: list[str]) -> Arguments:
+    """Read `--key value` and `--key=value`; a value may start with a dash (`--gpu_list -1`).
+
+    Raises
+    ------
+    UserError : something that is no `--key`, a key without a value, or no `--config`.
+    """
+    found: list[tuple[str, str]] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise UserError(f"{word!r} is no option", mend="write `--key value`; `--help` shows all")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise UserError(f"`--{key}` has no value", mend=f"write `--{key} value`")
+            value = rest.pop(0)
+        found.append((key, value))
+    own = {key: value for key, value in found if key in ("config", "weights-root", "weights_root")}
+    if "config" not in own:
+        raise UserError("no configuration was given", mend="add `--config config_files/extract_demo.yml`")
+    overrides = [(key, value) for key, value in found if key not in own]
+    return Arguments(own["config"], own.get("weights-root", own.get("weights_root")), overrides)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the extractor from the command line."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or "--help" in words or "-h" in words:
+        print(USAGE, end="")
+        return
+
+    def command() -> None:
+        given = parse_arguments(words)
+        from extractor.extraction import run_extraction
+
+        run_extraction(given.config, given.overrides, given.weights_root, show=True)
+
+    run_command(command)
+
+
+if __name__ == "__main__":
+    main()

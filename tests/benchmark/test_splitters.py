@@ -1,0 +1,149 @@
+"""The splitter against the published algorithm, written out with lists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_cases import Row, decoded, interactions, random_reviews
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.data.interactions import Interactions
+from benchmark.data.splitters import RandomSubsampling, split
+from workbench.errors import UserError
+
+
+def cut(rows: Sequence[Row], generator: np.random.RandomState, ratio: float | None, n_out: int | None) -> list[int]:
+    """0 or 1 for every row, drawn user by user in the order of their names."""
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row[0], []).append(place)
+    flags = [0] * len(rows)
+    for user in sorted(places):
+        n = len(places[user])
+        kept = max(n - n_out, 0) if n_out is not None else math.floor(n * (1 - (ratio or 0)))
+        drawn = [0] * kept + [1] * (n - kept)
+        generator.shuffle(drawn)
+        for place, flag in zip(places[user], drawn, strict=True):
+            flags[place] = flag
+    return flags
+
+
+def literal_split(
+    rows: Sequence[Row], seed: int, test: tuple[float | None, int | None], validation: tuple[float | None, int | None]
+) -> tuple[list[Row], list[Row], list[Row]]:
+    generator = np.random.RandomState(seed)
+    flags = cut(rows, generator, *test)
+    rest = [row for row, flag in zip(rows, flags, strict=True) if not flag]
+    held_out = [row for row, flag in zip(rows, flags, strict=True) if flag]
+    flags = cut(rest, generator, *validation)
+    train = [row for row, flag in zip(rest, flags, strict=True) if not flag]
+    return train, [row for row, flag in zip(rest, flags, strict=True) if flag], held_out
+
+
+def same(part: Interactions | None, rows: Sequence[Row]) -> bool:
+    assert part is not None
+    return [row[:2] for row in decoded(part)] == [row[:2] for row in rows]
+
+
+@settings(max_examples=40)
+@given(
+    data=st.integers(0, 10_000),
+    seed=st.integers(0, 2**32 - 1),
+    test=st.sampled_from([(0.2, None), (0.1, None), (0.5, None), (0.35, None), (None, 1), (None, 3)]),
+    validation=st.sampled_from([(0.1, None), (0.5, None), (None, 1)]),
+)
+def test_the_splitter_is_the_published_algorithm_draw_for_draw(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: int,
+    seed: int,
+    test: tuple[float | None, int | None],
+    validation: tuple[float | None, int | None],
+) -> None:
+    rows = random_reviews(data, n_users=15, n_items=30, most=25)
+    train, held_validation, held_out = literal_split(rows, seed, test, validation)
+    parts = split(
+        interactions(tmp_path_factory.mktemp("split"), rows),
+        RandomSubsampling(*test),
+        RandomSubsampling(*validation),
+        seed,
+    )
+    assert same(parts.train, train)
+    assert same(parts.validation, held_validation)
+    assert same(parts.test, held_out)
+
+
+@settings(max_examples=25)
+@given(data=st.integers(0, 1000), seed=st.integers(0, 1000), ratio=st.floats(0.05, 0.6))
+def test_every_row_lands_in_exactly_one_part_in_file_order_and_every_user_gives_his_share(
+    tmp_path_factory: pytest.TempPathFactory, data: int, seed: int, ratio: float
+) -> None:
+    rows = random_reviews(data, n_users=12, n_items=25)
+    parts = split(
+        interactions(tmp_path_factory.mktemp("split"), rows), RandomSubsampling(ratio), RandomSubsampling(0.4), seed
+    )
+    assert parts.validation is not None
+    names = [[row[:2] for row in decoded(part)] for part in (parts.train, parts.validation, parts.test)]
+    assert sorted(sum(names, [])) == sorted(row[:2] for row in rows)
+    for part in names:
+        places = [[row[:2] for row in rows].index(pair) for pair in part]
+        assert places == sorted(places)
+    for user in {row[0] for row in rows}:
+        n = sum(row[0] == user for row in rows)
+        assert sum(name == user for name, _ in names[2]) == n - math.floor(n * (1 - ratio))
+
+
+def test_users_are_visited_in_the_order_of_their_names_not_of_the_file(tmp_path: Path) -> None:
+    rows = random_reviews(3)
+    turned = rows[::-1]
+    one = split(interactions(tmp_path, rows), RandomSubsampling(0.2), None)
+    other = split(interactions(tmp_path, turned), RandomSubsampling(0.2), None)
+    expected = cut(turned, np.random.RandomState(42), 0.2, None)
+    assert same(other.test, [row for row, flag in zip(turned, expected, strict=True) if flag])
+    assert sorted(decoded(one.test)) != sorted(decoded(other.test))
+
+
+def test_the_seed_decides_and_42_is_the_default(tmp_path: Path) -> None:
+    data = interactions(tmp_path, random_reviews(3))
+    rule = RandomSubsampling(0.2)
+    assert decoded(split(data, rule, rule).test) == decoded(split(data, rule, rule, 42).test)
+    assert decoded(split(data, rule, rule, 43).test) != decoded(split(data, rule, rule, 42).test)
+
+
+def test_splitting_does_not_disturb_numpys_global_generator(tmp_path: Path) -> None:
+    data = interactions(tmp_path, random_reviews(3))
+    np.random.seed(5)
+    expected = np.random.rand()
+    np.random.seed(5)
+    split(data, RandomSubsampling(0.2), None)
+    assert np.random.rand() == expected
+
+
+def test_leave_n_out_holds_out_that_many_rows_of_every_user_who_has_them(tmp_path: Path) -> None:
+    rows = [(user, f"i{item}", 1) for user, n in (("a", 1), ("b", 2), ("c", 5)) for item in range(n)]
+    parts = split(interactions(tmp_path, rows), RandomSubsampling(leave_n_out=2), None)
+    assert parts.validation is None
+    assert [user for user, _, _ in decoded(parts.test)] == ["a", "b", "b", "c", "c"]
+    assert [user for user, _, _ in decoded(parts.train)] == ["c", "c", "c"]
+
+
+@pytest.mark.parametrize(
+    ("rows_a_user", "test", "validation", "name"),
+    [
+        (1, RandomSubsampling(0.2), RandomSubsampling(0.1), "training"),
+        (2, RandomSubsampling(0.2), RandomSubsampling(0.1), "training"),
+        (3, RandomSubsampling(leave_n_out=3), None, "training"),
+        (3, RandomSubsampling(leave_n_out=1), RandomSubsampling(leave_n_out=2), "training"),
+    ],
+)
+def test_a_part_that_comes_out_empty_is_refused_by_name(
+    tmp_path: Path, rows_a_user: int, test: RandomSubsampling, validation: RandomSubsampling | None, name: str
+) -> None:
+    rows = [(f"u{user}", f"i{item}", 1) for user in range(4) for item in range(rows_a_user)]
+    with pytest.raises(UserError, match=f"the {name} split came out empty") as caught:
+        split(interactions(tmp_path, rows), test, validation)
+    assert f"{4 * rows_a_user} interactions of 4 users" in caught.value.what
