@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -19,12 +20,13 @@ from benchmark.load import load_dataset, load_modalities
 from benchmark.models.base import MultimodalParams, TrainingData, device_data
 from benchmark.plan import Plan, plan_metrics, plan_models
 from benchmark.reports.files import ModelResult, write_lists, write_per_user, write_results
+from benchmark.reports.significance import compare_models
 from benchmark.reports.terminal import render
 from benchmark.search.sweep import Chosen, Sweep
 from benchmark.search.trial import Protocol, Trial
 from workbench.console import show
 from workbench.errors import UserError
-from workbench.files import fingerprint
+from workbench.files import fingerprint, sha256_file
 from workbench.runtime import pick_device
 
 RESULTS = Path("results")
@@ -52,7 +54,8 @@ def run_experiment(path: str | Path) -> Path:
     chosen = [bench.tune(plan, trials) for plan, trials in zip(plans, sweeps, strict=True)]
     results = [bench.open_test(plan, *choice) for plan, choice in zip(plans, chosen, strict=True)]
     write_results(folder, file, dataset, results)
-    show(render(file, dataset, metrics, results))
+    comparisons = compare_models(folder, results, file.experiment.evaluation.tests)
+    show(render(file, dataset, metrics, results, comparisons))
     return folder
 
 
@@ -104,20 +107,23 @@ class _Bench:
 
     def open_test(self, plan: Plan, sweep: Sweep, choice: Chosen) -> ModelResult:
         """Test figures of the chosen trial: from the journal, or by opening the test part for it."""
-        users_file = self._folder / "per_user" / f"{plan.name}.npz"
-        lists_file = self._folder / "recs" / f"{plan.name}.tsv"
+        files = {"per_user": self._folder / "per_user" / f"{plan.name}.npz"}
+        if plan.block.meta.save_recs:
+            files["recs"] = self._folder / "recs" / f"{plan.name}.tsv"
         mask = self._experiment.evaluation.mask
         key = fingerprint([choice.trial.key, mask, self._experiment.top_k])
         record = sweep.journal.get("test", key)
-        if record is None or not users_file.is_file() or (plan.block.meta.save_recs and not lists_file.is_file()):
+        if record is None or not _as_written(files, record):
             judge = self._test_judge()
             ranking = judge.rank(sweep.restore(choice.trial))
             per_user = judge.per_user(ranking)
-            write_per_user(users_file, ranking, per_user, self._dataset)
-            if plan.block.meta.save_recs:
-                write_lists(lists_file, ranking, self._dataset)
+            write_per_user(files["per_user"], ranking, per_user, self._dataset)
+            if "recs" in files:
+                write_lists(files["recs"], ranking, self._dataset)
             test = {name: float(values.mean()) for name, values in per_user.items()}
+            hashes = {name: sha256_file(path) for name, path in files.items()}
             record = {"trial": choice.trial.key, "mask": mask, "test": test, "users": len(ranking.users)}
+            record["sha256"] = hashes
             sweep.journal.append("test", key, record)
         return ModelResult(plan.name, plan.varied, plan.monitor, choice, record["test"], record["users"])
 
@@ -141,6 +147,12 @@ class _Bench:
             self._experiment.evaluation.relevance_threshold,
             self._experiment.top_k,
         )
+
+
+def _as_written(files: dict[str, Path], record: dict[str, Any]) -> bool:
+    """Whether the files beside the table are those of this record, not of a run with other settings in between."""
+    hashes = record.get("sha256", {})
+    return all(path.is_file() and hashes.get(name) == sha256_file(path) for name, path in files.items())
 
 
 def _guard(file: ExperimentFile, plans: list[Plan], dataset: Dataset) -> None:

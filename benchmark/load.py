@@ -8,6 +8,7 @@ from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Dataset, build_dataset
 from benchmark.data.interactions import read_interactions, write_interactions
 from benchmark.data.modalities import Modality, load_modality
+from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Parts, split
 
 
@@ -24,6 +25,8 @@ def load_dataset(file: ExperimentFile) -> Dataset:
         return build_dataset(Parts(train, validation, test), file.experiment.binarize)
     assert config.dataset_path is not None and file.experiment.splitting is not None
     interactions = read_interactions(file.path(config.dataset_path), config.duplicates)
+    prefilters = [(rule.strategy, rule.build()) for rule in file.experiment.prefiltering]
+    interactions = apply_prefilters(interactions, prefilters)
     splitting = file.experiment.splitting
     rule = splitting.validation_splitting
     parts = split(

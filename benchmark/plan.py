@@ -90,7 +90,10 @@ def _monitor(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> str
         return f"{metrics[0]}@{cutoffs[0]}"
     where = file.document.where(("experiment", "models", block.name, "meta", "validation_metric"))
     name, _, cutoff = given.partition("@")
-    name = find_metric(name)
+    try:
+        name = find_metric(name)
+    except UserError as error:
+        raise UserError(error.what, where=where, mend=error.mend) from None
     computed = [f"{metric}@{k}" for metric in metrics for k in cutoffs]
     monitor = f"{name}@{cutoff or cutoffs[0]}"
     if monitor not in computed:

@@ -12,6 +12,7 @@ from loguru import logger
 
 from benchmark.config import SplitSettings, read_split_config
 from benchmark.data.interactions import Interactions, read_interactions, write_interactions
+from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import split
 from workbench.console import show, table
 from workbench.errors import UserError
@@ -81,7 +82,7 @@ def _split(folder: Path, settings: SplitSettings) -> None:
         )
     if ready:
         logger.info("{}: the reviews or the settings changed, splitting anew", folder)
-    interactions = read_interactions(reviews, settings.duplicates)
+    interactions = apply_prefilters(read_interactions(reviews, settings.duplicates), settings.prefilters)
     parts = split(interactions, settings.test, settings.validation, settings.seed)
     assert parts.validation is not None
     for name in PARTS:  # a run that is killed from here on leaves no parts of two splits side by side

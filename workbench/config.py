@@ -164,8 +164,9 @@ def _explain(schema: type[BaseModel], fault: Mapping[str, Any], document: Docume
         return UserError(f"unknown key `{key}`", where=where, mend=nearest(str(inner[-1]), legal))
     if fault["type"] == "missing":
         return UserError(f"the key `{key}` is missing", where=where, mend=f"add `{known[-1]}:` there")
-    message = fault["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
+    message = fault["msg"]
+    own = message.removeprefix("Value error, ")  # a validator of ours; it may begin with a name
+    message = message[:1].lower() + message[1:] if own == message else own
     if fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
         message = "should be a mapping of keys to values"
     given = fault.get("input")

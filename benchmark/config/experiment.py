@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from benchmark.config.foreign import set_aside
+from benchmark.config.prefiltering import Prefiltering
 from benchmark.config.splitting import Splitting
 from benchmark.data.interactions import Duplicates
 from benchmark.data.modalities import Control, Missing
@@ -77,12 +78,21 @@ class DataConfig(Settings):
 
 
 class Evaluation(Settings):
-    """What is measured: metric names, cutoffs, when an item counts as relevant, what is masked at test."""
+    """What is measured: metrics, cutoffs, what is relevant, what is masked at test, which tests compare models."""
 
     simple_metrics: Annotated[list[str], Field(min_length=1)]
     cutoffs: list[PositiveInt] | None = None
     relevance_threshold: float = 0.0
     mask: Literal["train", "train+val"] = "train+val"
+    paired_ttest: bool = False
+    wilcoxon_test: bool = False
+    permutation_test: bool = False
+
+    @property
+    def tests(self) -> list[str]:
+        """Names of the significance tests that are asked for."""
+        names = ("paired_ttest", "wilcoxon_test", "permutation_test")
+        return [name for name in names if getattr(self, name)]
 
     @field_validator("cutoffs", mode="before")
     @classmethod
@@ -109,6 +119,7 @@ class Experiment(Settings):
 
     dataset: str
     data_config: DataConfig
+    prefiltering: Prefiltering
     splitting: Splitting | None = None
     top_k: PositiveInt
     evaluation: Evaluation
@@ -140,6 +151,8 @@ class Experiment(Settings):
             raise ValueError("the strategy dataset needs a `splitting` block")
         if self.data_config.strategy == "fixed" and self.splitting is not None:
             raise ValueError("the strategy fixed reads ready parts: remove `splitting`")
+        if self.data_config.strategy == "fixed" and self.prefiltering:
+            raise ValueError("the strategy fixed reads ready parts: remove `prefiltering`")
         return self
 
     @property

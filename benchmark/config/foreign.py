@@ -21,11 +21,8 @@ WITHOUT_EFFECT = {
     "config_test": "the whole file is always checked before anything runs",
 }
 NOT_YET = {
-    "prefiltering": "filter the reviews before they are split",
     "negative_sampling": "evaluation ranks all items",
     "complex_metrics": "use simple_metrics",
-    "paired_ttest": "compare the per-user values in the results folder",
-    "wilcoxon_test": "compare the per-user values in the results folder",
     "print_results_as_triplets": "results.json holds every value",
 }
 

@@ -6,30 +6,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
+from benchmark.config.prefiltering import Prefiltering
 from benchmark.data.interactions import Duplicates
-from benchmark.data.splitters import RandomSubsampling
+from benchmark.data.prefilters import Prefilter
+from benchmark.data.splitters import FixedTimestamp, RandomSubsampling, Splitter, TemporalHoldOut
 from workbench.config import Document, Settings, read_yaml, validate
 from workbench.errors import UserError
 
+_NEEDS = {
+    "random_subsampling": ({"test_ratio"}, {"leave_n_out"}),
+    "temporal_hold_out": ({"test_ratio"}, {"leave_n_out"}),
+    "fixed_timestamp": ({"timestamp"}, {"timestamp", "min_below", "min_over"}),
+}
+
 
 class SplittingRule(Settings):
-    """How one part is held out: `test_ratio` (a share of each user's rows) or `leave_n_out` (a number of them)."""
+    """How one part is held out.
 
-    strategy: Literal["random_subsampling"]
+    random_subsampling, temporal_hold_out : `test_ratio` (a share of each user's rows) or `leave_n_out` (a number).
+    fixed_timestamp : `timestamp`, unix seconds or `best` (then with `min_below` and `min_over` rows a user).
+    """
+
+    strategy: Literal["random_subsampling", "temporal_hold_out", "fixed_timestamp"]
     test_ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
     leave_n_out: Annotated[int, Field(ge=1)] | None = None
+    timestamp: int | Literal["best"] | None = None
+    min_below: PositiveInt | None = None
+    min_over: PositiveInt | None = None
     folds: Literal[1] = 1
 
     @model_validator(mode="after")
-    def _one_size(self) -> SplittingRule:
-        if (self.test_ratio is None) == (self.leave_n_out is None):
-            raise ValueError("give one of test_ratio and leave_n_out")
+    def _own_keys(self) -> SplittingRule:
+        keys = ("test_ratio", "leave_n_out", "timestamp", "min_below", "min_over")
+        given = {key for key in keys if getattr(self, key) is not None}
+        legal = _NEEDS[self.strategy]
+        if given not in legal:
+            choice = ", or ".join(" and ".join(sorted(needed)) for needed in legal)
+            raise ValueError(f"{self.strategy} takes {choice}; given: {', '.join(sorted(given)) or 'none'}")
+        if self.min_below is not None and self.timestamp != "best":
+            raise ValueError("min_below and min_over go with `timestamp: best`")
         return self
 
-    def build(self) -> RandomSubsampling:
-        return RandomSubsampling(self.test_ratio, self.leave_n_out)
+    def build(self) -> Splitter:
+        """The splitter that this rule describes."""
+        if self.strategy == "fixed_timestamp":
+            assert self.timestamp is not None
+            return FixedTimestamp(self.timestamp, self.min_below or 1, self.min_over or 1)
+        kind = RandomSubsampling if self.strategy == "random_subsampling" else TemporalHoldOut
+        return kind(self.test_ratio, self.leave_n_out)
 
 
 class Splitting(Settings):
@@ -51,6 +77,7 @@ class _SplitFile(Settings):
     """The part of an experiment file that `run_split.py` reads."""
 
     splitting: Splitting
+    prefiltering: Prefiltering
     random_seed: int = 42
     duplicates: Duplicates = "error"
 
@@ -59,16 +86,19 @@ class _SplitFile(Settings):
 class SplitSettings:
     """How a data set is split; `reviews` None means `data/<dataset>/reviews.tsv`."""
 
-    test: RandomSubsampling
-    validation: RandomSubsampling
+    prefilters: list[tuple[str, Prefilter]]
+    test: Splitter
+    validation: Splitter
     seed: int
     duplicates: Duplicates
     reviews: Path | None
 
     def recipe(self) -> dict[str, Any]:
         """What determines the split, besides the reviews."""
-        rules = {"test": vars(self.test), "validation": vars(self.validation)}
-        return {"strategy": "random_subsampling", **rules, "seed": self.seed, "duplicates": self.duplicates}
+        rules = {"test": self.test, "validation": self.validation}
+        parts = {name: {"rule": type(rule).__name__, **vars(rule)} for name, rule in rules.items()}
+        prefilters = [[name, vars(prefilter)] for name, prefilter in self.prefilters]
+        return {"prefilters": prefilters, **parts, "seed": self.seed, "duplicates": self.duplicates}
 
 
 def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
@@ -77,12 +107,12 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
         raise UserError(f"{dataset!r} is no data set name", mend="give the name of a folder in data/")
     default = Path("config_files") / f"split_{dataset}.yml"
     if path is None and not default.is_file():
-        return SplitSettings(RandomSubsampling(0.2), RandomSubsampling(0.1), 42, "error", None)
+        return SplitSettings([], RandomSubsampling(0.2), RandomSubsampling(0.1), 42, "error", None)
     document = read_yaml(path or default)
     experiment = document.data.get("experiment")
     if not isinstance(experiment, dict) or "splitting" not in experiment:
         raise UserError("no `experiment.splitting` in this file", where=document.where(("experiment",)), mend="add it")
-    wanted = {key: experiment[key] for key in ("splitting", "random_seed") if key in experiment}
+    wanted = {key: experiment[key] for key in ("splitting", "prefiltering", "random_seed") if key in experiment}
     data_config = experiment.get("data_config") or {}
     if "duplicates" in data_config:
         wanted["duplicates"] = data_config["duplicates"]
@@ -97,6 +127,7 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
     splitting = settings.splitting
     assert splitting.validation_splitting is not None
     return SplitSettings(
+        [(rule.strategy, rule.build()) for rule in settings.prefiltering],
         splitting.test_splitting.build(),
         splitting.validation_splitting.build(),
         settings.random_seed,

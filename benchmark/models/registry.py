@@ -11,6 +11,7 @@ from types import ModuleType
 from benchmark.models.base import Recommender
 from workbench.config import nearest
 from workbench.errors import UserError
+from workbench.files import fingerprint
 
 _PACKAGE = "external.models"
 
@@ -63,7 +64,9 @@ def _shipped_folder() -> Path:
 def _load(path: Path, shipped: Path) -> ModuleType:
     if path.resolve().parent == shipped:
         return importlib.import_module(f"{_PACKAGE}.{path.stem}")
-    spec = importlib.util.spec_from_file_location(f"user_models.{path.stem}", path)
+    # the folder is part of the name: two of them may hold files of the same name
+    name = f"user_models_{fingerprint(str(path.resolve().parent))}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -80,8 +83,8 @@ def _class_name(path: Path) -> str:
 
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise UserError(f"this model file does not parse: {error.msg}", where=f"{path}:{error.lineno}") from error
+    except (SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or null bytes
+        raise UserError(f"this model file does not parse: {error}", where=path) from error
     names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     return next((name for name in names if _folded(name) == _folded(path.stem)), path.stem)
 

@@ -27,8 +27,8 @@ class Journal:
         """The latest record of that kind and key."""
         return self._records.get((kind, key))
 
-    def append(self, kind: str, key: str, values: dict[str, Any]) -> None:
-        """Add a record; when this returns it is on disk."""
+    def append(self, kind: str, key: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Add a record and return it as `get` does; when this returns it is on disk."""
         record = {"kind": kind, "key": key, **values}
         line = json.dumps({**record, "check": fingerprint(record)}, ensure_ascii=False)
         with self._path.open("a", encoding="utf-8") as stream:
@@ -37,6 +37,7 @@ class Journal:
             os.fsync(stream.fileno())
         self._torn = False
         self._records[kind, key] = record
+        return record
 
     def _load(self) -> None:
         damaged = 0
@@ -46,7 +47,7 @@ class Journal:
             try:
                 record = json.loads(line)
                 intact = record.pop("check") == fingerprint(record)
-            except (json.JSONDecodeError, KeyError, AttributeError):
+            except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
                 intact = False
             if intact:
                 self._records[record["kind"], record["key"]] = record

@@ -47,6 +47,7 @@ class Sweep:
         """
         best: tuple[float, Trial, dict[str, Any]] | None = None
         records = []
+        trials = list({trial.key: trial for trial in trials}.values())  # a value that is given twice is one trial
         for number, trial in enumerate(trials, start=1):
             record = self._journal.get("trial", trial.key)
             if record is None:
@@ -93,17 +94,12 @@ class Sweep:
                 outcome = run_trial(trial, self._data, self._validation, report)
             except Diverged as error:
                 logger.warning("{}: {}; recorded, the sweep goes on", label, error)
-                record: dict[str, Any] = {
-                    "model": trial.name,
-                    "params": trial.params.model_dump(mode="json"),
-                    "failed": str(error),
-                }
-                self._journal.append("trial", trial.key, record)
-                return record
+                params = trial.params.model_dump(mode="json")
+                failure = {"model": trial.name, "params": params, "failed": str(error)}
+                return self._journal.append("trial", trial.key, failure)
         with atomic_file(self._checkpoint(trial)) as temporary:
             save_file({name: value.contiguous() for name, value in outcome.state.items()}, temporary)
-        self._journal.append("trial", trial.key, outcome.record)
-        return outcome.record
+        return self._journal.append("trial", trial.key, outcome.record)
 
     def _checkpoint(self, trial: Trial) -> Path:
         return self._checkpoints / f"{trial.key}.safetensors"

@@ -52,7 +52,7 @@ class Trial:
             self.name,
             self.params.model_dump(mode="json"),
             vars(self.protocol),
-            self.features,
+            list(self.features.items()),  # in the order in which the model joins them
             code_hash(self.model),
         ]
         return fingerprint(parts)
@@ -102,13 +102,15 @@ def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, re
 
 
 def code_hash(model: type[Recommender]) -> str:
-    """Hash of the sources that decide a trial's outcome: data, models, training, evaluation, and the model's file."""
+    """Hash of the sources that decide a trial's outcome: data, models, training, evaluation, the model's own file and
+    those of the models that it extends."""
     root = Path(str(benchmark.__file__)).parent
     sources = sorted(
-        path for part in ("data", "models", "training", "evaluation") for path in (root / part).glob("*.py")
+        path for part in ("data", "models", "training", "evaluation") for path in (root / part).rglob("*.py")
     )
     digest = hashlib.sha256()
-    for source in [*sources, model_file(model)]:
+    own = [model_file(each) for each in model.__mro__ if issubclass(each, Recommender)]
+    for source in [*sources, *own]:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -8,7 +8,7 @@ The manifest is written last and removed first: a table with a manifest is whole
 from workbench.features.indexed import indexed_output, write_indexed
 from workbench.features.layout import find_tables, manifest_path, matrix_path
 from workbench.features.reader import FeatureTable, open_table, read_manifest
-from workbench.features.writer import TableWriter
+from workbench.features.writer import TableWriter, refuse_misfits
 
 __all__ = [
     "FeatureTable",
@@ -19,5 +19,6 @@ __all__ = [
     "matrix_path",
     "open_table",
     "read_manifest",
+    "refuse_misfits",
     "write_indexed",
 ]

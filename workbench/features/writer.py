@@ -32,9 +32,10 @@ class TableWriter:
     table : the layer's folder, `.../<backend>/<model>/<layer>`.
     ids : item id of every row, in the order of the finished matrix.
     per_item : also write `<layer>/<item>.npy`, Ducho's interchange form.
+    work : folder to work in, on the same file system; what is there is removed. Default: a hidden one beside the table.
     """
 
-    def __init__(self, table: Path, ids: Sequence[str], per_item: bool = True) -> None:
+    def __init__(self, table: Path, ids: Sequence[str], per_item: bool = True, work: Path | None = None) -> None:
         self.table = table
         self.ids = list(ids)
         self._per_item = per_item
@@ -43,31 +44,21 @@ class TableWriter:
         self._stream: BinaryIO | None = None
         self._row_header = b""
         self._matrix_header = b""
-        table.parent.mkdir(parents=True, exist_ok=True)
-        self._work = table.parent / f".{table.name}.{uuid.uuid4().hex[:8]}.tmp"
-        self._work.mkdir()
+        self._work = work or table.parent / f".{table.name}.{uuid.uuid4().hex[:8]}.tmp"
+        shutil.rmtree(self._work, ignore_errors=True)
         self._items = self._work / "items"
-        self._items.mkdir()
+        try:
+            table.parent.mkdir(parents=True, exist_ok=True)
+            self._items.mkdir(parents=True)
+        except OSError as error:
+            raise _disk_error(table, error) from error
 
     def write(self, rows: Sequence[int], values: np.ndarray) -> None:
         """Write `values` (B, D), float32, as the rows numbered `rows` (B)."""
         values = np.ascontiguousarray(values, dtype=np.float32)
         if values.ndim != 2 or len(values) != len(rows):
             raise ValueError(f"expected ({len(rows)}, D) values, got {values.shape}")
-        bad = ~np.isfinite(values).all(axis=1)
-        if bad.any():
-            culprit = self.ids[rows[int(bad.argmax())]]
-            raise UserError(
-                f"the backbone gave NaN or infinite values for item {culprit!r}",
-                where=self.table,
-                mend="look at that item's content, or try full precision",
-            )
-        if values.shape[1] != (self._dim or values.shape[1]):
-            raise UserError(
-                f"item {self.ids[rows[0]]!r} has {values.shape[1]} values and the items before it {self._dim}",
-                where=self.table,
-                mend="give every item content of the same shape (for images: set `reshape`)",
-            )
+        refuse_misfits(self.table, [self.ids[row] for row in rows], values, self._dim)
         try:
             if self._dim is None:
                 self._open(values.shape[1])
@@ -156,6 +147,23 @@ class TableWriter:
             stream.flush()
             os.fsync(stream.fileno())
         return target
+
+
+def refuse_misfits(table: Path, ids: Sequence[str], values: np.ndarray, dim: int | None) -> None:
+    """Refuse rows (B, D) that hold NaN or infinity, or whose length is not `dim` (None: any); the item is named."""
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        raise UserError(
+            f"the backbone gave NaN or infinite values for item {ids[int(bad.argmax())]!r}",
+            where=table,
+            mend="look at that item's content, or try full precision",
+        )
+    if dim is not None and values.shape[1] != dim:
+        raise UserError(
+            f"item {ids[0]!r} has {values.shape[1]} values and the items before it {dim}",
+            where=table,
+            mend="give every item content of the same shape (for images: set `reshape`)",
+        )
 
 
 def _header(shape: tuple[int, int]) -> bytes:
