@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from loguru import logger
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from benchmark.config.foreign import set_aside
@@ -214,4 +215,8 @@ def read_experiment_config(path: str | Path) -> ExperimentFile:
 def _model_block(name: str, parameters: dict[str, Any], document: Document) -> ModelBlock:
     at = ("experiment", "models", name, "meta")
     meta = validate(Meta, parameters.get("meta") or {}, document, at)
+    if meta.restore:
+        logger.info(
+            "{}: `restore` has no effect: finished trials are always used again", document.where((*at, "restore"))
+        )
     return ModelBlock(name, {key: value for key, value in parameters.items() if key != "meta"}, meta)

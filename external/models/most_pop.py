@@ -11,6 +11,8 @@ from benchmark.models.base import Params, Recommender, Scorer, TrainingData
 class MostPop(Recommender):
     """Score of an item = its count in training; equal counts rank by item number, the lower first."""
 
+    without_effect = {"seed": "nothing is drawn"}
+
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__()
         self.register_buffer("counts", torch.bincount(data.items, minlength=data.n_items).float())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from experiment_cases import draw_shop, split_quietly
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -26,3 +27,11 @@ def place(tmp_path: Path) -> Iterator[Path]:
     os.chdir(tmp_path)
     yield tmp_path
     os.chdir(before)
+
+
+@pytest.fixture
+def shop(place: Path) -> Path:
+    """The small shop, split, in `data/shop` of the working directory; returns the working directory."""
+    draw_shop(place)
+    split_quietly()
+    return place

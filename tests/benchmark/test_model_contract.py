@@ -98,7 +98,9 @@ def test_a_model_is_found_in_any_spelling(name: str) -> None:
     assert model_file(model).name == "most_pop.py"
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("external.VPBR", "VBPR"), ("MostPopular", "MostPop"), ("BPR", "BPRMF")])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("external.VPBR", "VBPR"), ("MostPopular", "MostPop"), ("BPRFM", "BPRMF")]
+)
 def test_an_unknown_model_is_answered_with_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(UserError, match="unknown model") as caught:
         find_model(name)
@@ -143,12 +145,12 @@ def test_two_folders_with_a_file_of_the_same_name_do_not_get_in_each_others_way(
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("class Mine(:\n", "does not parse"),
+        ("class Mine(:\n", "does not load: SyntaxError"),
         ("import no_such_package_here\n\nclass Mine:\n    pass\n", "does not load: ModuleNotFoundError"),
         ("class Mine:\n    pass\n", "no subclass of Recommender"),
         ("from benchmark.models.base import Recommender\nclass Other(Recommender):\n    pass\n", "no subclass of Rec"),
         ("1 / 0\nclass Mine:\n    pass\n", "does not load: ZeroDivisionError"),
-        ("class Mine:\n    ü = '\ud800'\n", "UTF-8|parse"),
+        ("class Mine:\n    ü = '\ud800'\n", "does not load: SyntaxError"),
     ],
 )
 def test_a_broken_file_of_the_user_is_one_sentence_with_its_name(tmp_path: Path, text: str, what: str) -> None:
@@ -156,6 +158,17 @@ def test_a_broken_file_of_the_user_is_one_sentence_with_its_name(tmp_path: Path,
     with pytest.raises(UserError, match=what) as caught:
         find_model("external.Mine", tmp_path)
     assert str(tmp_path / "mine.py") in str(caught.value.where)
+
+
+@pytest.mark.parametrize("content", [b"class Mine(:\n", b"\xff\xfe", b"a = 1\x00\n"])
+def test_a_broken_neighbour_does_not_hide_that_a_name_is_unknown_behind_a_traceback(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "mine.py").write_bytes(content)
+    with pytest.raises(UserError, match="does not parse") as caught:
+        find_model("external.Absent", tmp_path)
+    assert str(tmp_path / "mine.py") in str(caught.value.where)
+    assert find_model("external.BPRMF", tmp_path).__name__ == "BPRMF"
 
 
 def test_a_folder_of_models_that_is_not_there_is_refused(tmp_path: Path) -> None:

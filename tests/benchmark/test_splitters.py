@@ -88,7 +88,7 @@ def test_every_row_lands_in_exactly_one_part_in_file_order_and_every_user_gives_
     )
     assert parts.validation is not None
     names = [[row[:2] for row in decoded(part)] for part in (parts.train, parts.validation, parts.test)]
-    assert sorted(sum(names, [])) == sorted(row[:2] for row in rows)
+    assert sorted(pair for part in names for pair in part) == sorted(row[:2] for row in rows)
     for part in names:
         places = [[row[:2] for row in rows].index(pair) for pair in part]
         assert places == sorted(places)

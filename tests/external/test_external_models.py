@@ -47,7 +47,7 @@ def test_bprmf_loss_is_bpr_plus_half_the_squared_norms_of_the_batch(l_w: float) 
     for u, i, j in zip(*(column.tolist() for column in BATCH), strict=True):
         ranking += softplus(float(users[u] @ items[j] - users[u] @ items[i]))
         norms += squares(users[u], items[i], items[j]) / 2
-    assert float(model.loss(BATCH)) == pytest.approx((ranking + l_w * norms) / 6, abs=1e-5)
+    assert model.loss(BATCH).item() == pytest.approx((ranking + l_w * norms) / 6, abs=1e-5)
 
 
 # --- VBPR
@@ -77,7 +77,7 @@ def test_vbpr_scores_and_loss_are_their_formulas(modalities: tuple[str, ...] | N
     for u, i, j in zip(*(column.tolist() for column in BATCH), strict=True):
         ranking += softplus(float(scores[u][j] - scores[u][i]))
         norms += squares(g_u[u], g_i[i], g_i[j], t_u[u], p_i[i], p_i[j]) / 2
-    assert float(model.loss(BATCH)) == pytest.approx((ranking + 0.3 * norms) / 6, abs=1e-5)
+    assert model.loss(BATCH).item() == pytest.approx((ranking + 0.3 * norms) / 6, abs=1e-5)
 
 
 def test_vbpr_starts_as_the_paper_intends_and_with_the_published_slip_on_demand() -> None:
@@ -145,9 +145,9 @@ def test_the_gradients_are_those_of_finite_differences(name: str) -> None:
         for place in range(len(flat)):
             before = float(flat[place])
             flat[place] = before + 1e-6
-            above = float(model.loss(BATCH))
+            above = model.loss(BATCH).item()
             flat[place] = before - 1e-6
-            below = float(model.loss(BATCH))
+            below = model.loss(BATCH).item()
             flat[place] = before
             assert float(gradient[place]) == pytest.approx((above - below) / 2e-6, abs=1e-6)
 
