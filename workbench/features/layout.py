@@ -22,6 +22,7 @@ def find_tables(output: Path) -> list[Path]:
     manifests = {
         path.with_name(path.name[: -len(".json")]) for path in output.rglob("*.json") if _visible(path, output)
     }
+    manifests = {table for table in manifests if matrix_path(table).is_file() or table.is_dir()}
     folders = {path.parent for path in output.rglob("*.npy") if _visible(path, output)}
     bare = {folder for folder in folders if not any(folder == table.parent for table in manifests)}
     return sorted(manifests | bare)

@@ -1,0 +1,69 @@
+"""Which tables there are, and removing one."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.features import find_tables, manifest_path, matrix_path, open_table
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One table: where, how many items and dimensions, which weights made it, items in quarantine, bytes on disk."""
+
+    path: Path
+    items: int
+    dim: int
+    weights: str
+    quarantined: int
+    size: int
+
+    def cells(self) -> list[str]:
+        """The entry as cells of a printed table."""
+        return [
+            str(self.path), f"{self.items:,}", str(self.dim), self.weights, str(self.quarantined),
+            f"{self.size / 2**20:.1f}",
+        ]  # fmt: skip
+
+
+def inventory(folder: Path) -> list[Entry]:
+    """Every table below a folder; files that two tables share by hard links are counted at the first.
+
+    Raises
+    ------
+    UserError : no such folder, or no table in it.
+    """
+    if not folder.is_dir():
+        raise UserError("no such folder", where=folder, mend="name a data folder or an output folder")
+    tables = find_tables(folder)
+    if not tables:
+        raise UserError("no feature table in this folder", where=folder, mend="extract first")
+    seen: set[int] = set()
+    entries = []
+    for path in tables:
+        table = open_table(path)
+        files = [matrix_path(path), manifest_path(path), *(path.glob("*.npy") if path.is_dir() else [])]
+        new = [file.stat() for file in files if file.is_file() and file.stat().st_ino not in seen]
+        seen.update(stat.st_ino for stat in new)
+        weights = table.manifest.get("recipe", {}).get("weights", {})
+        source = str(weights.get("source", "-")) if isinstance(weights, dict) else str(weights)
+        quarantined = len(table.manifest.get("quarantined", []))
+        entries.append(
+            Entry(path, len(table.row_of), table.dim, source, quarantined, sum(stat.st_size for stat in new))
+        )
+    return entries
+
+
+def remove(path: Path) -> None:
+    """Remove a table, manifest first, so that what a kill leaves behind is never taken for a table."""
+    if not (manifest_path(path).is_file() or matrix_path(path).is_file() or path.is_dir()):
+        raise UserError("no feature table there", where=path, mend="see `bottega features ls`")
+    if path.is_dir() and any(entry.suffix != ".npy" for entry in path.iterdir()):
+        raise UserError("this folder holds more than a table's rows", where=path, mend="name the layer's folder")
+    manifest_path(path).unlink(missing_ok=True)
+    matrix_path(path).unlink(missing_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
