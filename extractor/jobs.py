@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from extractor.backends import find_backend
 from extractor.backends.base import Encoder, Surroundings
-from extractor.config import Config, ModelSettings, refuse_unused
+from extractor.config import Block, Config, ModelSettings, refuse_unused
+from extractor.fusion import Fused
 from extractor.layers import Layer, requested_layers
 from extractor.layout import output_folder, table_path
-from extractor.sources import ImageFolder, JoinedSource, Source, TextFile
+from extractor.sources import Source
+from extractor.sources.opening import open_source
 from workbench.errors import UserError
 from workbench.features import matrix_path, read_manifest
 from workbench.files import fingerprint
+from workbench.runtime import versions
 
 
 @dataclass
@@ -29,6 +32,8 @@ class Table:
     fingerprint: str
     reason: str | None
     """Why it is extracted; None where the finished table is used again."""
+    key: str = ""
+    """Hash of all that determines the bytes of its rows, beside their contents and the number of threads."""
 
 
 @dataclass
@@ -62,55 +67,67 @@ def plan(config: Config, weights_root: Path | None) -> list[SourceJobs]:
     ------
     UserError : any fault of the configuration or of the sources, before anything is extracted.
     """
-    unfinished = [_open_models(config, modality, items, weights_root) for modality, items in config.sources()]
+    unfinished = [_open_models(config, block, weights_root) for block in config.sources()]
     _refuse_collisions(job for jobs in unfinished for job in jobs)
     plans = []
-    for (modality, items), jobs in zip(config.sources(), unfinished, strict=True):
-        source = _open_source(config, modality, items)
+    for block, jobs in zip(config.sources(), unfinished, strict=True):
+        source = open_source(config, block)
         outputs = []
         for job in jobs:
             recipe: dict[str, Any] = {
-                "modality": modality,
+                "modality": block.name,
                 "backend": job.model.backend,
                 "model": job.model.model_name,
             }
             recipe |= {"clear_text": True} if getattr(job.model, "clear_text", False) else {}
+            recipe |= {"precision": job.model.precision} if job.model.precision != "fp32" else {}
+            recipe |= {"compile": True} if job.model.compile else {}
             recipe |= job.encoder.recipe()
+            setting = _setting(job, source)
             for table in job.tables:
                 table.recipe = recipe | {"layer": table.layer.name, "side": table.layer.side}
                 table.fingerprint = fingerprint([table.recipe, source.content])
-                table.reason = _why(table, source, config.settings.per_item)
+                table.key = fingerprint([table.recipe, setting])
+                table.reason = why(table, source, config.settings.per_item)
                 outputs.append(table.output)
-        plans.append(SourceJobs(modality, source, jobs, list(dict.fromkeys(outputs))))
+        plans.append(SourceJobs(block.name, source, jobs, list(dict.fromkeys(outputs))))
     return plans
 
 
-def _open_models(config: Config, modality: str, items: Any, weights_root: Path | None) -> list[Job]:
-    jobs = []
-    for place, model in enumerate(items.model):
-        at = (modality, "items", "model", place)
+def _open_models(config: Config, block: Block, weights_root: Path | None) -> list[Job]:
+    jobs, modality = [], block.modality
+    for place, model in enumerate(block.settings.model):
+        at = (*block.at, "model", place)
         where = config.where(*at)
         backend = find_backend(modality, model.backend, config.where(*at, "backend"))
-        refuse_unused(model, backend.uses | ({"clear_text"} if modality == "textual" else set()), where)
-        encoder = backend(model, Surroundings(where, weights_root, config.settings.gpu_list[0]))
+        refuse_unused(model, backend.uses | _common_keys(modality, backend), where)
+        encoder = backend(model, Surroundings(where, weights_root, config.settings.gpu_list[0], modality))
+        if getattr(model, "fusion", None):
+            encoder = Fused(encoder, modality)
         job = Job(modality, model, encoder)
         for layer in requested_layers(modality, model, config.where(*at, "output_layers")):
-            output = output_folder(config, items, layer.side)
+            output = output_folder(config, block.settings, model, layer.side)
             job.tables.append(Table(layer, table_path(output, modality, model, layer), output, {}, "", None))
         jobs.append(job)
     return jobs
 
 
-def _open_source(config: Config, modality: str, items: Any) -> Source:
-    where = config.where(modality, "items", "input_path")
-    if modality == "visual":
-        return ImageFolder(config.dataset / items.input_path, where)
-    if modality == "textual":
-        return TextFile(config.dataset / items.input_path, items.item_column, items.text_column, where)
-    return JoinedSource(
-        ImageFolder(config.dataset / items.input_path.visual, where),
-        TextFile(config.dataset / items.input_path.textual, items.item_column, items.text_column, where),
-    )
+def _common_keys(modality: str, backend: type[Encoder[Any]]) -> set[str]:
+    """The keys that every backend of a kind has, without a line of its own."""
+    keys = {"clear_text"} if modality == "textual" else set()
+    keys |= {"precision"} if "torch" in backend.packages else set()
+    return keys | ({"compile"} if backend.networks is not Encoder.networks else set())
+
+
+def _setting(job: Job, source: Source) -> dict[str, Any]:
+    """What changes the last bits of a row, and so keeps the chunks of two runs apart, but makes no other table."""
+    return {
+        "batch_size": job.model.batch_size,
+        "chunk": job.encoder.chunk,
+        "device": "cpu" if job.encoder.around.gpu < 0 else "gpu",
+        "versions": versions(*job.encoder.packages),
+        "corpus": source.content if job.encoder.needs_corpus else None,
+    }
 
 
 def _refuse_collisions(jobs: Iterable[Job]) -> None:
@@ -129,7 +146,7 @@ def _refuse_collisions(jobs: Iterable[Job]) -> None:
             taken[place] = name
 
 
-def _why(table: Table, source: Source, per_item: bool) -> str | None:
+def why(table: Table, source: Source, per_item: bool) -> str | None:
     """Why a table has to be extracted; None where the one on disk is the same."""
     try:
         manifest = read_manifest(table.path)
@@ -149,8 +166,3 @@ def _why(table: Table, source: Source, per_item: bool) -> str | None:
     if before != now:
         return f"the items changed: {len(now - before)} new, {len(before - now)} gone"
     return f"the content of {source.path} changed"
-
-
-def pending_jobs(jobs: list[Job]) -> Iterator[Job]:
-    """The jobs with a table to extract."""
-    return (job for job in jobs if job.pending)

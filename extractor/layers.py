@@ -3,43 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from extractor.config import LayerName, ModelSettings
+from extractor.config import SIDES, ModelSettings
 from workbench.config import nearest
 from workbench.errors import UserError
 
 
 class Layer(NamedTuple):
-    """One output of a backbone: the side (`visual` or `textual`) that it describes, and its name."""
+    """One output of a backbone: the side (`visual`, `textual`, `audio`) that it describes, and its name.
+
+    The side of a fused table is the modality itself, `visual_textual` for example.
+    """
 
     side: str
     name: str
 
 
 def requested_layers(modality: str, model: ModelSettings, where: str) -> list[Layer]:
-    """The layers of one model block.
-
-    A joined model gives two tables: an int or one name stands for the same output on both sides, two names
-    for the visual and the textual output.
+    """The layers of one model block: those whose tables are written.
 
     Raises
     ------
-    UserError : more than two names for a joined model.
+    UserError : more than two names for a joined model, or pairs of names for one that is not joined.
     """
-    names = [str(name) for name in model.layer_names]
-    if modality != "visual_textual":
-        return [Layer(modality, name) for name in names]
-    if len(names) > 2:
+    if modality in SIDES:
+        pairs = requested_pairs(modality, model, where)
+        if getattr(model, "fusion", None):
+            return [fused_layer(modality, pair) for pair in pairs]
+        return list(dict.fromkeys(layer for pair in pairs for layer in pair))
+    for name in model.layer_names:
+        if isinstance(name, tuple):
+            raise UserError(
+                f"`output_layers` pairs {name[0]!r} and {name[1]!r}, and {modality} models have one side",
+                where=where,
+                mend="write a list of names, or of numbers",
+            )
+    return [Layer(modality, str(name)) for name in model.layer_names]
+
+
+def requested_pairs(modality: str, model: ModelSettings, where: str) -> list[tuple[Layer, Layer]]:
+    """The layers of a joined model, first side and second side.
+
+    A number or one name stands for the same output on both sides; two names for an output of each side, as
+    in Ducho; a list of such pairs for several.
+
+    Raises
+    ------
+    UserError : more than two names outside a pair.
+    """
+    names = model.layer_names
+    pairs: list[tuple[Any, Any]] = [name for name in names if isinstance(name, tuple)]
+    if not pairs and len(names) <= 2:
+        pairs = [(names[0], names[-1])]
+    elif len(pairs) < len(names):
         raise UserError(
             f"`output_layers` of a joined model has {len(names)} names",
             where=where,
-            mend="give a number, one name, or [visual name, textual name]",
+            mend="give a number, one name, [first name, second name], or a list of such pairs",
         )
-    return [Layer("visual", names[0]), Layer("textual", names[-1])]
+    first, second = SIDES[modality]
+    return [(Layer(first, str(one)), Layer(second, str(other))) for one, other in pairs]
 
 
-def by_name(requested: Iterable[LayerName], legal: Sequence[str], where: str, backbone: str) -> list[str]:
+def fused_layer(modality: str, pair: tuple[Layer, Layer]) -> Layer:
+    """The layer of a fused table: named after both, or once where both have one name."""
+    names = dict.fromkeys(layer.name for layer in pair)
+    return Layer(modality, "_".join(names))
+
+
+def by_name(requested: Iterable[Any], legal: Sequence[str], where: str, backbone: str) -> list[str]:
     """Check that a backbone has the layers that were asked for by name.
 
     Raises

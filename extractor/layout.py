@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from extractor.config import Config, JoinedItems, ModelSettings, TextualItems, VisualItems
+from extractor.backends import backend_folder
+from extractor.config import SIDES, Config, ModelSettings
 from extractor.layers import Layer
 from extractor.weights import WEIGHT_FILES
 from workbench.files import escape_id
 
 
-def output_folder(config: Config, items: VisualItems | TextualItems | JoinedItems, side: str) -> Path:
-    """The folder of all tables of one side of a source."""
-    path = items.output_path
+def output_folder(config: Config, source: Any, model: ModelSettings, side: str) -> Path:
+    """The folder of all tables of one side of a source.
+
+    Fused tables lie beside the folder of the first side: `<first>_<second>_<fusion>`.
+    """
+    if side in SIDES:
+        first, second = (config.dataset / getattr(source.output_path, part) for part in SIDES[side])
+        return first.parent / f"{first.name}_{second.name}_{getattr(model, 'fusion', None)}"
+    path = source.output_path
     return config.dataset / (path if isinstance(path, str) else getattr(path, side))
 
 
 def table_path(output: Path, modality: str, model: ModelSettings, layer: Layer) -> Path:
     """A table's folder below its output folder; no name can lead out of it."""
-    return output.joinpath(escape_id(model.backend), *model_folders(modality, model), escape_id(layer.name))
+    backend = escape_id(backend_folder(model.backend))
+    return output.joinpath(backend, *model_folders(modality, model), escape_id(layer.name))
 
 
 def model_folders(modality: str, model: ModelSettings) -> list[str]:

@@ -14,11 +14,14 @@ from workbench.console import run_command
 from workbench.errors import UserError
 
 USAGE = """\
-usage: python extractor/run.py --config FILE [--weights-root FOLDER] [--KEY.SUB VALUE ...]
+usage: python extractor/run.py --config FILE [--plan] [--shard I/N] [--weights-root FOLDER] [--KEY.SUB VALUE ...]
 
-Turns the images and texts of a catalogue into feature tables, as the YAML file says (Ducho's keys).
+Turns the contents of a catalogue into feature tables, as the YAML file says (Ducho's keys).
 
   --config FILE          the YAML file, or a folder with one YAML file in it
+  --plan                 print items, layers, dimensions, disk and an estimate of the time; nothing is written
+  --shard I/N            compute the I-th of N shares (1/4 ... 4/4), in as many processes, on one machine or on
+                         several with a common folder; the last one puts the tables together
   --weights-root FOLDER  where weights lie that cannot be downloaded, by model name, for example
                          FOLDER/sentence-transformers/all-MiniLM-L6-v2/ or FOLDER/resnet50-11ad3fa6.pth
                          (also: the environment variable BOTTEGA_WEIGHTS_ROOT)
@@ -26,7 +29,8 @@ Turns the images and texts of a catalogue into feature tables, as the YAML file 
                          --textual.items.model.0.batch_size 64   --gpu_list -1
   --help                 this text
 
-`--key=value` is understood as well. A second run does again only what has changed.
+`--key=value` is understood as well. A second run does again only what has changed, and a run that was stopped
+goes on where it was.
 """
 
 
@@ -37,6 +41,8 @@ class Arguments:
     config: str
     weights_root: str | None = None
     overrides: list[tuple[str, str]] = field(default_factory=list)
+    shard: str | None = None
+    plan: bool = False
 
 
 def parse_arguments(arguments: list[str]) -> Arguments:
@@ -47,7 +53,7 @@ def parse_arguments(arguments: list[str]) -> Arguments:
     UserError : something that is no `--key`, a key without a value, or no `--config`.
     """
     found: list[tuple[str, str]] = []
-    rest = list(arguments)
+    rest = [word for word in arguments if word != "--plan"]
     while rest:
         word = rest.pop(0)
         if not word.startswith("--") or word == "--":
@@ -58,11 +64,14 @@ def parse_arguments(arguments: list[str]) -> Arguments:
                 raise UserError(f"`--{key}` has no value", mend=f"write `--{key} value`")
             value = rest.pop(0)
         found.append((key, value))
-    own = {key: value for key, value in found if key in ("config", "weights-root", "weights_root")}
+    own = {key: value for key, value in found if key in ("config", "shard", "weights-root", "weights_root")}
     if "config" not in own:
         raise UserError("no configuration was given", mend="add `--config config_files/extract_demo.yml`")
     overrides = [(key, value) for key, value in found if key not in own]
-    return Arguments(own["config"], own.get("weights-root", own.get("weights_root")), overrides)
+    if "shard" in own and "--plan" in arguments:
+        raise UserError("`--plan` is for the whole, not for a share of it", mend="leave out `--shard`")
+    root = own.get("weights-root", own.get("weights_root"))
+    return Arguments(own["config"], root, overrides, own.get("shard"), "--plan" in arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,9 +83,14 @@ def main(arguments: list[str] | None = None) -> None:
 
     def command() -> None:
         given = parse_arguments(words)
-        from extractor.extraction import run_extraction
+        from extractor.chunks import Shard
+        from extractor.extraction import run_extraction, show_plan
 
-        run_extraction(given.config, given.overrides, given.weights_root, show=True)
+        if given.plan:
+            show_plan(given.config, given.overrides, given.weights_root)
+            return
+        shard = None if given.shard is None else Shard.parse(given.shard)
+        run_extraction(given.config, given.overrides, given.weights_root, shard, show=True)
 
     run_command(command)
 

@@ -30,11 +30,13 @@ class Surroundings:
     where : `file:line` of the block, for messages.
     weights_root : folder of local weights, or None.
     gpu : number of the GPU; -1 for the CPU.
+    modality : of the source: `visual`, `audio_textual`, ...
     """
 
     where: str
     weights_root: Path | None = None
     gpu: int = -1
+    modality: str = ""
 
 
 class Encoder(ABC, Generic[ModelT]):
@@ -52,7 +54,7 @@ class Encoder(ABC, Generic[ModelT]):
     """
 
     uses: ClassVar[frozenset[str]] = frozenset()
-    packages: ClassVar[tuple[str, ...]] = ()
+    packages: tuple[str, ...] = ()
     fills_cpu = True
 
     def __init__(self, model: ModelT, around: Surroundings) -> None:
@@ -76,7 +78,7 @@ class Encoder(ABC, Generic[ModelT]):
     def fit(self, prepared: Iterable[Any]) -> None:
         """See the whole corpus once; called after `start` where `needs_corpus`."""
 
-    needs_corpus: ClassVar[bool] = False
+    needs_corpus: bool = False
 
     @abstractmethod
     def prepare(self, content: Any) -> Any:
@@ -87,9 +89,20 @@ class Encoder(ABC, Generic[ModelT]):
         Unusable : this backbone can make nothing of the content.
         """
 
+    def stage(self, batch: Sequence[Any]) -> Any:
+        """Get a batch ready for `encode`: where a GPU computes, called while it works on the batch before.
+
+        Whatever is given back is what `encode` is handed.
+        """
+        return batch
+
     @abstractmethod
     def encode(self, batch: Sequence[Any]) -> Mapping[Layer, np.ndarray]:
         """One forward pass: for every layer an array (B, ...) float32, row i for `batch[i]`."""
+
+    def networks(self) -> list[torch.nn.Module]:
+        """The started modules that `compile: true` compiles; a backend that reads the key names them."""
+        return []
 
     def describe(self) -> dict[str, Any]:
         """What is worth knowing about the loaded backbone beside the recipe, for the manifest."""

@@ -1,155 +1,93 @@
-"""Dual encoders of images and texts (CLIP and its kin) of the transformers library."""
+"""Dual encoders of the transformers library: images and texts (CLIP and its kin), recordings and texts (CLAP)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from extractor.backends.base import Encoder, device_of
+from extractor.backends.audio_transformers import audio_inputs
+from extractor.backends.batching import by_shape, in_groups
+from extractor.backends.hub import EMBEDS, HubEncoder, is_number
+from extractor.backends.tokens import Tokens
+from extractor.backends.visual_transformers import image_inputs, stacked
 from extractor.config import JoinedModel
 from extractor.layers import Layer
-from extractor.weights import HubModel, find_hub_model, quiet_loading, unloadable
-from workbench.config import nearest
 from workbench.errors import UserError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
-_EMBEDS = {"visual": "image_embeds", "textual": "text_embeds"}
-_TOWERS = {"vision_model_output": "vision_model", "text_model_output": "text_model"}
-_PADDED = ("siglip", "siglip2")  # trained on texts padded to their full length, without an attention mask
+class Backend(HubEncoder[JoinedModel]):
+    """Ducho's joined `transformers` backend: a table of each side from one pass.
 
-
-class Backend(Encoder[JoinedModel]):
-    """Ducho's joined `transformers` backend: a visual and a textual table from one pass.
-
-    A number as layer means the projected embeddings (`image_embeds`, `text_embeds`); a name is the dotted
-    attribute of the model's output, `vision_model_output.pooler_output` for example.
+    A number as layer means the projected embeddings (`image_embeds`, `text_embeds`, `audio_embeds`); a name is
+    the dotted attribute of the model's output, `vision_model_output.pooler_output` for example.
     """
 
-    uses = frozenset({"tokenizer_name", "image_processor_name"})
-    packages = ("transformers", "torch", "tokenizers", "pillow", "numpy")
+    uses = frozenset({"tokenizer_name", "image_processor", "pooling", "seconds"})
+    parts = {"tokenizer": "tokenizer_name", "image_processor": "image_processor"}
 
-    @cached_property
-    def _found(self) -> HubModel:
-        return self._find(self.model.model_name)
-
-    @cached_property
-    def _others(self) -> dict[str, HubModel]:
-        """The tokenizer and the image processor where they are not the model's own."""
-        named = {"tokenizer": self.model.tokenizer_name, "image_processor": self.model.image_processor_name}
-        return {part: self._find(name) for part, name in named.items() if name is not None}
-
-    def _find(self, name: str) -> HubModel:
-        return find_hub_model(name, self.around.weights_root, self.around.where)
+    def _path(self, layer: Layer) -> list[str]:
+        return [EMBEDS[layer.side]] if is_number(layer.name) else layer.name.split(".")
 
     def recipe(self) -> dict[str, Any]:
-        others = {part: found.identity for part, found in self._others.items()}
-        return {"weights": self._found.identity, **others}
-
-    def start(self, layers: Sequence[Layer]) -> None:
-        self._layers = list(layers)
-        self._device = device_of(self.around.gpu)
-        self.fills_cpu = self._device.type == "cpu"
-        try:
-            quiet_loading()
-            self._load()
-        except (OSError, ValueError, KeyError) as error:
-            raise unloadable(
-                self.model.model_name, self._found, self.around.weights_root, self.around.where, error
-            ) from error
-        self._towers: dict[str, dict[str, Any]] = {}
-        for output, name in _TOWERS.items():
-            tower = getattr(self._model, name, None)
-            if tower is not None:
-                tower.register_forward_hook(self._keep(output))
+        return {**super().recipe(), **({"seconds": self.model.seconds} if self.model.seconds else {})}
 
     def _load(self) -> None:
-        from transformers import AutoImageProcessor, AutoModel, AutoProcessor, AutoTokenizer
+        from transformers import AutoTokenizer
 
-        def parts(kind: Any, found: HubModel) -> Any:
-            return kind.from_pretrained(found.name, revision=found.revision or "main")
+        self._model = self._load_model()
+        config = self._model.config
+        self._hears = hasattr(config, "audio_config")
+        self._check_sides()
+        self._tokens = Tokens(self._pretrained(AutoTokenizer, "tokenizer"), config)
+        if self._hears:
+            from transformers import AutoFeatureExtractor
 
-        self._model = parts(AutoModel, self._found).float().eval().to(self._device)
-        own: Any = parts(AutoProcessor, self._found) if len(self._others) < 2 else None
-        tokenizer, images = self._others.get("tokenizer"), self._others.get("image_processor")
-        self._tokenizer = parts(AutoTokenizer, tokenizer) if tokenizer else own.tokenizer
-        self._images = parts(AutoImageProcessor, images) if images else own.image_processor
-        # some tokenizers say 10^30 where they know no limit; the text tower's positions are the limit then
-        text = getattr(self._model.config, "text_config", None)
-        positions = getattr(text, "max_position_embeddings", None) or self._tokenizer.model_max_length
-        self._longest = min(self._tokenizer.model_max_length, positions)
+            self._first = self._pretrained(AutoFeatureExtractor)
+        else:
+            from transformers import AutoImageProcessor
 
-    def prepare(self, content: tuple[Image, str]) -> tuple[Any, str]:
-        image, text = content
-        return self._images(images=image, return_tensors="pt")["pixel_values"][0], text
+            self._first = self._pretrained(AutoImageProcessor, "image_processor")
 
-    def encode(self, batch: Sequence[tuple[Any, str]]) -> Mapping[Layer, np.ndarray]:
-        import torch
+    def _check_sides(self) -> None:
+        sides = {layer.side for layer in self._layers}
+        wrong = sides & ({"visual"} if self._hears else {"audio"})
+        unused = [key for key in ("image_processor",) if self._hears and getattr(self.model, key)]
+        unused += ["seconds"] if self.model.seconds and not self._hears else []
+        if wrong:
+            has = "recordings and texts" if self._hears else "images and texts"
+            raise UserError(
+                f"{self.model.model_name} is a model of {has}: it has no {wrong.pop()} side",
+                where=self.around.where,
+                mend=f"use it under `{'audio_textual' if self._hears else 'visual_textual'}`",
+            )
+        if unused:
+            raise UserError(
+                f"`{unused[0]}` has no effect with {self.model.model_name}", where=self.around.where, mend="remove it"
+            )
 
-        padding: Any = "max_length" if self._model.config.model_type in _PADDED else True
-        tokens = self._tokenizer(
-            [text for _, text in batch],
-            padding=padding,
-            truncation=True,
-            max_length=self._longest,
-            return_tensors="pt",
-        )
-        pixels = torch.stack([pixels for pixels, _ in batch])
-        with torch.inference_mode():
-            output = self._model(**tokens.to(self._device), pixel_values=pixels.to(self._device))
-        return {layer: self._values(layer, output, len(batch)) for layer in self._layers}
+    def prepare(self, content: tuple[Any, str]) -> tuple[dict[str, Any], str]:
+        first, text = content
+        if self._hears:
+            return audio_inputs(self._first, first, self.model.seconds), text
+        return image_inputs(self._first, first), text
+
+    def encode(self, batch: Sequence[tuple[dict[str, Any], str]]) -> Mapping[Layer, np.ndarray]:
+        def forward(places: list[int]) -> dict[Layer, np.ndarray]:
+            inputs = stacked([batch[place][0] for place in places])
+            tokens = self._tokens.batch([batch[place][1] for place in places])
+            output = self._run({**tokens, **inputs})
+            masks = {"textual": tokens.get("attention_mask"), "visual": inputs.get("pixel_attention_mask")}
+            return self._all_values(output, len(places), masks)
+
+        shapes = [tuple(tuple(value.shape) for value in inputs.values()) for inputs, _ in batch]
+        return in_groups(by_shape(shapes), forward, self.around.where, "add `pooling: mean`")
 
     def describe(self) -> dict[str, Any]:
         return {
-            "device": str(self._device),
-            "architecture": type(self._model).__name__,
-            "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
-            "image_processor": type(self._images).__name__,
-            "longest_text_in_tokens": int(self._longest),
-            "values": {f"{layer.side}/{layer.name}": _attribute(layer) for layer in self._layers},
+            **super().describe(),
+            "feature_extractor" if self._hears else "image_processor": type(self._first).__name__,
+            "longest_text_in_tokens": self._tokens.longest,
+            "values": {f"{layer.side}/{layer.name}": ".".join(self._path(layer)) for layer in self._layers},
         }
-
-    def _keep(self, output: str) -> Any:
-        def hook(_module: Any, _inputs: Any, result: Any) -> None:
-            # a copy: from transformers 5 on the model overwrites the tower's `pooler_output` with its
-            # projection
-            self._towers[output] = dict(result) if isinstance(result, Mapping) else {}
-
-        return hook
-
-    def _values(self, layer: Layer, output: Any, count: int) -> np.ndarray:
-        import torch
-
-        first, *rest = _attribute(layer).split(".")
-        value: Any = self._towers.get(first) if rest and self._towers.get(first) else _get(output, first)
-        for name in rest:
-            value = _get(value, name)
-        if isinstance(value, torch.Tensor) and len(value) == count and value.ndim >= 2:
-            if layer.side == "textual" and value.ndim > 2:
-                raise UserError(
-                    f"{layer.name!r} has a row for each token, and texts differ in their number",
-                    where=self.around.where,
-                    mend="choose a pooled output, `text_model_output.pooler_output` for example",
-                )
-            values: np.ndarray = value.float().cpu().numpy()
-            return values
-        names = [name for name, inner in dict(output).items() if inner is not None]
-        names += [f"{tower}.{name}" for tower, kept in self._towers.items() for name in kept]
-        raise UserError(
-            f"the output of {self.model.model_name} has no values {layer.name!r} for each item",
-            where=self.around.where,
-            mend=nearest(layer.name, [name for name in names if "logits" not in name and name not in _TOWERS]),
-        )
-
-
-def _attribute(layer: Layer) -> str:
-    is_number = layer.name.lstrip("-").isdigit()
-    return _EMBEDS[layer.side] if is_number else layer.name
-
-
-def _get(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -1,16 +1,22 @@
-"""torchvision's classification models; layers by the node names of their FX graph."""
+"""torchvision's classification models; layers by the node names of their FX graph, or by module name."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from loguru import logger
 
 from extractor.backends.base import Encoder, Surroundings, device_of
+from extractor.backends.batching import by_shape, in_groups
+from extractor.backends.hooks import Hooks
+from extractor.backends.states import RANDOM_SEED, layer_values, load_state, random_network, read_state
+from extractor.backends.uploads import stacked, upload
 from extractor.config import IMAGENET_MEAN, IMAGENET_STD, VisualModel
 from extractor.layers import Layer, nearest_layers
 from extractor.weights import WEIGHT_FILES, find_weight_file, published_missing
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-RANDOM_SEED = 42  # of `weights: random`
 _INIT = {"googlenet": {"transform_input": True, "init_weights": False},
          "inception_v3": {"transform_input": True, "init_weights": False}}  # fmt: skip
 
@@ -51,22 +56,35 @@ class Backend(Encoder[VisualModel]):
 
     def start(self, layers: Sequence[Layer]) -> None:
         import torch
-        from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
         model = self._build().eval().requires_grad_(False)
-        nodes = get_graph_node_names(model)[1]
-        for layer in layers:
-            if not any(node == layer.name or node.startswith(f"{layer.name}.") for node in nodes):
-                raise UserError(
-                    f"{self.model.model_name} has no layer {layer.name!r}",
-                    where=self.around.where,
-                    mend=nearest_layers(layer.name, nodes),
-                )
         self._layers = list(layers)
         self._device = device_of(self.around.gpu)
         self.fills_cpu = self._device.type == "cpu"
-        graph = create_feature_extractor(model, return_nodes={layer.name: layer.name for layer in layers})
-        self._graph = graph.to(self._device, memory_format=torch.channels_last)  # half as fast again on a CPU
+        self._hooks: Hooks | None = None
+        network: Any = self._trace(model, [layer.name for layer in layers])
+        # channels last: half as fast again on a CPU
+        self._network: torch.nn.Module = network.to(self._device, memory_format=torch.channels_last)
+
+    def _trace(self, model: torch.nn.Module, names: list[str]) -> torch.nn.Module:
+        """The graph that gives these nodes and computes nothing beyond them; hooks where there is no graph."""
+        from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+        try:
+            nodes = get_graph_node_names(model)[1]
+        except Exception as error:  # control flow that depends on the values: FX raises many kinds
+            logger.info("{}: no graph ({}); layers are modules", self.model.model_name, type(error).__name__)
+            self._hooks = Hooks(model, names, self.model.model_name, self.around.where)
+            return model
+        for name in names:
+            if not any(node == name or node.startswith(f"{name}.") for node in nodes):
+                raise UserError(
+                    f"{self.model.model_name} has no layer {name!r}",
+                    where=self.around.where,
+                    mend=nearest_layers(name, nodes),
+                )
+        graph: torch.nn.Module = create_feature_extractor(model, return_nodes={name: name for name in names})
+        return graph
 
     def prepare(self, content: Image) -> np.ndarray:
         """(H, W, 3) uint8; what follows is cheaper on a whole batch."""
@@ -76,29 +94,35 @@ class Backend(Encoder[VisualModel]):
             content = content.resize(self.model.reshape, pillow.Resampling.BICUBIC)
         return np.asarray(content)
 
+    def stage(self, batch: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        return upload(batch, self._device)
+
     def encode(self, batch: Sequence[np.ndarray]) -> Mapping[Layer, np.ndarray]:
-        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for place, image in enumerate(batch):
-            by_shape[image.shape].append(place)
-        parts: dict[Layer, list[np.ndarray]] = {layer: [] for layer in self._layers}
-        for places in by_shape.values():
-            for layer, values in self._forward(np.stack([batch[place] for place in places])).items():
-                parts[layer].append(values)
-        order = np.argsort(np.concatenate(list(by_shape.values())))
-        return {layer: self._join(layer, values)[order] for layer, values in parts.items()}
+        return in_groups(
+            by_shape([image.shape for image in batch]),
+            lambda places: self._forward(stacked(batch, places, self._device)),
+            self.around.where,
+            "set `reshape: [224, 224]`, or choose a layer after the pooling",
+        )
+
+    def networks(self) -> list[torch.nn.Module]:
+        return [self._network]
 
     def describe(self) -> dict[str, Any]:
-        return {"device": str(self._device), "parameters": sum(p.numel() for p in self._graph.parameters())}
+        return {"device": str(self._device), "parameters": sum(p.numel() for p in self._network.parameters())}
 
-    def _forward(self, images: np.ndarray) -> dict[Layer, np.ndarray]:
+    def _forward(self, images: torch.Tensor) -> dict[Layer, np.ndarray]:
         """(B, H, W, 3) uint8 -> layer -> (B, ...) float32."""
         import torch
 
         with torch.inference_mode():
             # B, H, W, C seen as B, C, H, W is what `channels_last` means: no copy
-            pixels = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
-            outputs = self._graph(self._scale(pixels.float().div_(255)))
-        return {layer: self._values(layer, outputs[layer.name], len(images)) for layer in self._layers}
+            pixels = images.permute(0, 3, 1, 2)
+            outputs = self._network(self._scale(pixels.float().div_(255)))
+        if self._hooks is not None:
+            outputs = self._hooks.take()
+        title, where = self.model.model_name, self.around.where
+        return {layer: layer_values(layer, outputs[layer.name], len(images), title, where) for layer in self._layers}
 
     def _scale(self, pixels: torch.Tensor) -> torch.Tensor:
         import torch
@@ -112,28 +136,6 @@ class Backend(Encoder[VisualModel]):
             span = pixels.amax(dim=(1, 2, 3), keepdim=True) - low
             return pixels.sub_(low).div_(span.clamp_min(1 / 255))  # an image of one colour becomes all zeros
         return pixels
-
-    def _values(self, layer: Layer, output: Any, count: int) -> np.ndarray:
-        import torch
-
-        if not isinstance(output, torch.Tensor) or output.ndim < 1 or len(output) != count:
-            raise UserError(
-                f"layer {layer.name!r} of {self.model.model_name} gives no row for each image",
-                where=self.around.where,
-                mend="choose a layer that gives a tensor (batch, ...)",
-            )
-        values: np.ndarray = output.float().contiguous().cpu().numpy()
-        return values
-
-    def _join(self, layer: Layer, values: list[np.ndarray]) -> np.ndarray:
-        shapes = {part.shape[1:] for part in values}
-        if len(shapes) > 1:
-            raise UserError(
-                f"layer {layer.name!r} has another shape for images of another size: {sorted(shapes)}",
-                where=self.around.where,
-                mend="set `reshape: [224, 224]`, or choose a layer after the pooling",
-            )
-        return np.concatenate(values)
 
     @property
     def _mean(self) -> tuple[float, float, float]:
@@ -163,34 +165,24 @@ class Backend(Encoder[VisualModel]):
         return {"source": source, "file": self._file.name, "sha256": sha256_file(self._file)}
 
     def _build(self) -> torch.nn.Module:
-        import torch
         from torchvision.models import get_model
 
         if self._file is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(RANDOM_SEED)
-                random: torch.nn.Module = get_model(self.architecture, weights=None)
-            return random
-        state = _read_state(self._file)
+            return random_network(lambda: get_model(self.architecture, weights=None))
+        state = read_state(self._file)
         model: torch.nn.Module = get_model(self.architecture, weights=None, **_INIT.get(self.architecture, {}))
         last = list(model.state_dict())[-1]
         if last in state and len(state[last]) != len(model.state_dict()[last]):  # fine-tuned to other classes
             classes = len(state[last])
             model = get_model(self.architecture, num_classes=classes, **_INIT.get(self.architecture, {}))
-        try:
-            model.load_state_dict(state)
-        except RuntimeError as error:
-            problem = str(error).splitlines()[1].strip()[:200] if "\n" in str(error) else str(error)
-            raise UserError(
-                f"{self._file} does not fit {self.architecture}: {problem}",
-                where=self.around.where,
-                mend="check that `model_name` is the architecture of these weights",
-            ) from None
+        load_state(model, state, self._file, self.architecture, self.around.where)
         return model
 
 
 def _architecture(name: str, where: str) -> str:
     """torchvision's name of a classification model, whatever the case in which Ducho's users write it."""
+    if _is_registered(name.lower()):
+        return name.lower()
     from torchvision import models
 
     legal = models.list_models(module=models)
@@ -203,6 +195,18 @@ def _architecture(name: str, where: str) -> str:
             mend="give the architecture (`model_name: ResNet50`) and `weights: path/to/state_dict.pth`",
         )
     raise UserError(f"torchvision has no classification model {name!r}", where=where, mend=nearest(name, legal))
+
+
+def _is_registered(name: str) -> bool:
+    """Whether torchvision registers a model of this name, by its sources: importing it takes seconds."""
+    found = find_spec("torchvision")
+    folders = list(found.submodule_search_locations or ()) if found is not None else []
+    builder = re.compile(rf"^@register_model\(\)(?:\n@.*|\n    .*|\n\))*\ndef {re.escape(name)}\(", re.MULTILINE)
+    return any(
+        builder.search(path.read_text(encoding="utf-8"))
+        for folder in folders
+        for path in sorted((Path(folder) / "models").glob("*.py"))
+    )
 
 
 def _published_file(name: str, architecture: str, around: Surroundings) -> Path:
@@ -222,26 +226,3 @@ def _published_file(name: str, architecture: str, around: Surroundings) -> Path:
     except (OSError, RuntimeError) as error:  # no network, no room, or another hash
         raise published_missing(name, around.where, around.weights_root, cached, url, str(error)) from error
     return cached
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict from safetensors or from a pickle of tensors only; no code of the file is run."""
-    import torch
-
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # broken archives and refused pickles raise many kinds
-        raise UserError(
-            f"not readable as a state dict: {str(error).splitlines()[0][:160]}",
-            where=path,
-            mend="save `model.state_dict()`, not the model; or use safetensors",
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise UserError("no state dict (names -> tensors)", where=path, mend="save `model.state_dict()`")
-    return state

@@ -3,6 +3,21 @@
 from extractor.sources.base import Note, Source, Unusable
 from extractor.sources.images import ImageFolder
 from extractor.sources.joined import JoinedSource
-from extractor.sources.texts import TextFile
+from extractor.sources.pairs import pair_id, split_pair
+from extractor.sources.recordings import AudioFolder, Recording, resampled
+from extractor.sources.texts import InteractionFile, TextFile
 
-__all__ = ["ImageFolder", "JoinedSource", "Note", "Source", "TextFile", "Unusable"]
+__all__ = [
+    "AudioFolder",
+    "ImageFolder",
+    "InteractionFile",
+    "JoinedSource",
+    "Note",
+    "Recording",
+    "Source",
+    "TextFile",
+    "Unusable",
+    "pair_id",
+    "resampled",
+    "split_pair",
+]

@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from workbench.errors import UserError
+from workbench.files import sha256_file
 
 
 class Unusable(Exception):
@@ -33,11 +34,14 @@ class Source(ABC):
     ids : item id of every place.
     left_out : items that were never candidates (an image without a text, ...), for the quarantine list.
     path : what was read, for messages.
+    noun, plural : what one content is called, and several.
     """
 
     ids: Sequence[str]
     left_out: Sequence[Note] = ()
     path: Path
+    noun: ClassVar[str] = "content"
+    plural: ClassVar[str] = "contents"
 
     @abstractmethod
     def read(self, place: int) -> Any:
@@ -56,6 +60,13 @@ class Source(ABC):
     def mark(self, place: int) -> str:
         """A short text that changes when the item's content changes."""
 
+    def digest(self, place: int) -> bytes:
+        """Hash of the content itself: items with the same one are extracted once and share the row.
+
+        A source that cannot tell contents apart says by id and mark that no two are the same.
+        """
+        return sha256_bytes(f"{self.ids[place]}\t{self.mark(place)}".encode("utf-8", errors="surrogatepass"))
+
     @cached_property
     def content(self) -> str:
         """Hash of the whole listing: ids in order, each with its mark."""
@@ -66,6 +77,19 @@ class Source(ABC):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def sha256_bytes(content: bytes) -> bytes:
+    """The first 16 bytes of a SHA-256: enough to tell contents apart."""
+    return hashlib.sha256(content).digest()[:16]
+
+
+def file_digest(path: Path) -> bytes:
+    """`sha256_bytes` of a file; of its name where it cannot be read, which reading it will report."""
+    try:
+        return bytes.fromhex(sha256_file(path))[:16]
+    except OSError:
+        return sha256_bytes(str(path).encode("utf-8", errors="surrogatepass"))
 
 
 def no_such_path(path: Path, where: str, what: str) -> UserError:

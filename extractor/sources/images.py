@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
-from extractor.sources.base import Source, Unusable, no_such_path
-from workbench.errors import UserError
-from workbench.files import unescape_name
+from extractor.sources.base import Unusable
+from extractor.sources.folder import Folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,56 +14,15 @@ if TYPE_CHECKING:
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 
 
-class ImageFolder(Source):
-    """The images of a folder, sorted by item id.
+class ImageFolder(Folder):
+    """The images of a folder."""
 
-    The id is the file name without its last extension, so that ids with dots survive; a name that the
-    workbench has escaped (`%2E.%2Fx.jpg`) is the id that it stands for. Hidden files and files that are no
-    images are left aside.
-
-    Raises
-    ------
-    UserError : no such folder, no image in it, or two files for one id.
-    """
-
-    def __init__(self, path: Path, where: str) -> None:
-        if not path.is_dir():
-            raise no_such_path(path, where, "folder of images")
-        self.path = path
-        found: dict[str, tuple[str, str]] = {}
-        skipped: list[str] = []
-        with os.scandir(path) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if not _is_image(entry):
-                    skipped.append(entry.name)
-                    continue
-                item = unescape_name(os.path.splitext(entry.name)[0])  # noqa: PTH122 (`Path.stem` of `.jpg` is `.jpg`)
-                if item in found:
-                    raise UserError(
-                        f"{found[item][0]} and {entry.name} are both images of item {item!r}",
-                        where=path,
-                        mend="keep one of them",
-                    )
-                status = entry.stat()
-                found[item] = (entry.name, f"{entry.name}\t{status.st_size}\t{status.st_mtime_ns}")
-        if skipped:
-            shown = ascii(skipped[0]) if len(skipped) == 1 else f"{skipped[0]!a} and {len(skipped) - 1} more"
-            logger.info("{}: left aside what is no image: {}", path, shown)
-        if not found:
-            raise UserError("no image in this folder", where=path, mend=f"known are: {', '.join(sorted(EXTENSIONS))}")
-        self.ids: Sequence[str] = sorted(found)
-        self._names = [found[item][0] for item in self.ids]
-        self._marks = [found[item][1] for item in self.ids]
+    extensions = EXTENSIONS
+    noun, plural = "image", "images"
 
     def read(self, place: int) -> Image:
         """The image as RGB, whole, turned upright."""
         return read_image(self.path / self._names[place])
-
-    def file(self, place: int) -> str:
-        return str(self.path / self._names[place])
-
-    def mark(self, place: int) -> str:
-        return self._marks[place]
 
 
 def read_image(path: Path) -> Image:
@@ -111,12 +65,3 @@ def _to_rgb(image: Image) -> Image:
         layers = image.convert("RGBA")
         return pillow.alpha_composite(pillow.new("RGBA", layers.size, "white"), layers).convert("RGB")
     return image.convert("RGB")
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    name, extension = os.path.splitext(entry.name)  # noqa: PTH122
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError:  # bytes that are no UTF-8 cannot stand in a manifest
-        return False
-    return bool(name) and not name.startswith(".") and extension.lower() in EXTENSIONS and entry.is_file()

@@ -63,10 +63,15 @@ def test_both_spellings_and_all_forms_of_the_gpu_list(
         (("batch_size: 4", "batch_size: four"), r"x\.yml:8: `visual.items.model.0.batch_size`.*'four'"),
         (("batch_size: 4", "preprocessing: zcore"), r"x\.yml:8: .*preprocessing.*'zcore'\n.*'zscore'"),
         (("batch_size: 4", "mean: [0, 0, 0]"), r"`mean` and `std` have an effect only with `preprocessing: zscore`"),
-        (("batch_size: 4", "reshape: [0, 224]"), r"x\.yml:8: .*width, height"),
-        (("batch_size: 4", "fusion: sum"), r"x\.yml:8: `visual.items.model.0.fusion`: fusion .* not supported yet"),
-        (("visual:", "audio:"), r"x\.yml:2: `audio`: audio is not supported yet"),
-        (("  items:", "  interactions:"), r"x\.yml:3: `visual.interactions`: .* not supported yet"),
+        (("batch_size: 4", "reshape: [0, 224]"), r"x\.yml:8: .*reshape`: should be \[width, height\] in pixels"),
+        (
+            ("output_layers: avgpool", "output_layers: {a: 1}"),
+            r"x\.yml:10: .*output_layers`: should be a name, a number",
+        ),
+        (("output_layers: avgpool", "output_layers: []"), "should name at least one layer"),
+        (("batch_size: 4", "fusion: sum"), r"x\.yml:8: unknown key `visual.items.model.0.fusion`"),
+        (("visual:", "visual_audio:"), r"x\.yml:4: `visual_audio.items.input_path`: should be a mapping"),
+        (("  items:", "  item:"), r"x\.yml:3: unknown key `visual.item`.*\n.*'items'"),
         (("visual:", "visul:"), r"x\.yml:2: unknown key `visul`.*\n.*'visual'"),
     ],
 )
@@ -95,3 +100,36 @@ def test_a_folder_with_two_files_is_ambiguous(tmp_path: Path) -> None:
     (tmp_path / "y.yml").write_text(VISUAL)
     with pytest.raises(UserError, match=r"2 YAML files \(x.yml, y.yml\)"):
         load_config(tmp_path)
+
+
+def test_every_spelling_of_ducho(tmp_path: Path) -> None:
+    """`name` for `model_name` and the two names of the image processor; in every modality, items and interactions."""
+    path = write(
+        tmp_path,
+        """
+        dataset_path: d
+        gpu list: 0
+        visual: {items: {input_path: i, output_path: o, model: {name: m, backend: b, output_layers: x,
+          image_processor_name: p, preprocessing: zscore, mean: [0, 0, 0], std: [1, 1, 1]}}}
+        textual: {interactions: {input_path: i, output_path: o, interaction_columns: [u, i], text_column: t,
+          model: [{model_name: m, backend: b, output_layers: [1, 2], clear_text: true, tokenizer_name: t}]}}
+        audio: {items: {input_path: i, output_path: o, model: [{name: m, backend: b, output_layers: -1}]}}
+        visual_textual: {items: {input_path: {visual: i, textual: t}, output_path: {visual: i, textual: t},
+          model: [{model_name: m, backend: b, output_layers: [a.b, c.d], image_processor: p, fusion: concat}]}}
+        """,
+    )
+    config = load_config(path)
+    found = {(block.modality, block.kind): block.settings.model[0] for block in config.sources()}
+    assert list(found) == [
+        ("visual", "items"), ("textual", "interactions"), ("audio", "items"), ("visual_textual", "items"),
+    ]  # fmt: skip
+    assert {model.model_name for model in found.values()} == {"m"}
+    assert found["visual", "items"].image_processor == found["visual_textual", "items"].image_processor == "p"
+    assert found["visual_textual", "items"].fusion == "concat"
+
+
+def test_a_modality_without_a_source(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"x\.yml:2: `audio`: neither `items` nor `interactions` is there"):
+        load_config(write(tmp_path, "dataset_path: d\naudio: {}\n"))
+    with pytest.raises(UserError, match="nothing to extract: there is none of visual, textual, audio"):
+        load_config(write(tmp_path, "dataset_path: d\n"))

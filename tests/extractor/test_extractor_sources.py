@@ -29,12 +29,6 @@ def test_image_ids_keep_their_dots_and_escapes_are_read_back(catalogue: Path) ->
     assert source.read(1).size == (40, 30)
 
 
-def test_two_images_of_one_item(catalogue: Path) -> None:
-    Image.new("RGB", (4, 4)).save(catalogue / "images" / "a.jpg")
-    with pytest.raises(UserError, match=r"a.jpg and a.png are both images of item 'a'"):
-        ImageFolder(catalogue / "images", "x.yml:1")
-
-
 def test_a_missing_folder_names_its_neighbour(catalogue: Path) -> None:
     with pytest.raises(UserError, match=r"x.yml:1: no such folder of images: .*imges\n.*did you mean .*images\?"):
         ImageFolder(catalogue / "imges", "x.yml:1")
@@ -80,13 +74,10 @@ def test_line_ends_and_a_missing_last_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("item\tdescription\na\tx\nb\tx\ty\n", r"m.tsv:3: 3 fields where the header has 2"),
-        ("item\tdescription\na\tx\nb\ty\na\tz\n", r"m.tsv:4: item 'a' stands on lines 2 and 4"),
         ("item\tdescription\n\tx\n", r"m.tsv:2: the item id is empty"),
         ("item\tdescriptoin\na\tx\n", r"no column 'description'; it has: item, descriptoin\n.*'descriptoin'"),
         ("item\tdescription\n", "a header and no item"),
         ("", "the file is empty"),
-        (b"item\tdescription\na\tcaf\xe9\n", r"m.tsv:2: not UTF-8"),
     ],
 )
 def test_faulty_tables_name_the_line(tmp_path: Path, content: str | bytes, message: str) -> None:

@@ -158,6 +158,18 @@ def test_leaving_without_commit_leaves_the_older_table_as_it_was(tmp_path: Path)
     assert tree(tmp_path) == before
 
 
+def test_in_a_folder_of_the_callers_choice_what_was_there_goes_and_nothing_stays(tmp_path: Path) -> None:
+    work = tmp_path / ".layer.work" / "together"
+    (work / "items").mkdir(parents=True)
+    (work / "items" / "half.npy").write_bytes(b"of a process that was killed")
+    with TableWriter(tmp_path / "layer", IDS, work=work) as writer:
+        writer.write(range(7), ROWS)
+        assert [path.name for path in tmp_path.iterdir()] == [".layer.work"]
+        writer.commit({})
+    assert not work.exists()
+    assert len(list((tmp_path / "layer").iterdir())) == 7
+
+
 # --- full disks and kills
 
 

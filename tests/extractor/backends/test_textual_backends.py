@@ -29,6 +29,37 @@ def test_sentences_equal_the_library_called_by_hand(run: Run, minilm: Path, tmp_
     assert local.path.parts[-3:] == ("sentence_transformers", "model", "1")
 
 
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max", "last"])
+def test_token_rows_and_the_pooled_one_from_one_pass(
+    run: Run, minilm: Path, monkeypatch: pytest.MonkeyPatch, pooling: str
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    layers = ["sentence_embedding", "token_embeddings"]
+    block = {**SENTENCES, "model_name": str(minilm), "output_layers": layers, "pooling": pooling}
+    sentences, tokens = run(textual=[block])
+    by_hand = SentenceTransformer(str(minilm), device="cpu")
+    for place, text in enumerate(TEXTS.values()):
+        np.testing.assert_allclose(sentences.matrix[place], by_hand.encode(text), atol=1e-5)
+        rows = by_hand.encode(text, output_value="token_embeddings").cpu().numpy()
+        expected = {"cls": rows[0], "mean": rows.mean(0), "max": rows.max(0), "last": rows[-1]}[pooling]
+        np.testing.assert_allclose(tokens.matrix[place], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"output_layers": "token_embeddings"}, r"belong together\n.*`pooling: mean`"),
+        ({"pooling": "mean"}, r"belong together\n.*remove `pooling`"),
+        ({"output_layers": [1, 2]}, r"a number only names its folder\n.*`output_layers: 1`"),
+        ({"output_layers": "embeddings"}, "sentence_transformers has no layer 'embeddings'"),
+    ],
+)
+def test_layers_that_sentence_encoders_have_not(run: Run, minilm: Path, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run(textual=[{**SENTENCES, "model_name": str(minilm), **keys}])
+
+
 def test_a_hub_model_that_cannot_be_had(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError) as caught:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_images_of_several_sizes_keep_their_order(run: Run, catalogue: Path) -> 
         with torch.no_grad():
             expected = model(encoder._scale(pixels)).numpy()[0]
         np.testing.assert_allclose(table.gather([item])[0][0], expected, atol=1e-5)
-    with pytest.raises(UserError, match="another shape for images of another size"):
+    with pytest.raises(UserError, match="another shape for contents of another size"):
         run(visual=[{**RESNET, "reshape": None, "batch_size": 4, "output_layers": "layer1"}])
 
 
@@ -158,3 +159,18 @@ def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     message = str(caught.value)
     for part in ("ResNet18", "no network", str(tmp_path), "https://", "--weights-root", "weights: random"):
         assert part in message
+
+
+def test_hooks_give_what_the_graph_gives(run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {**RESNET, "output_layers": ["layer2.0.conv1", "layer4", "avgpool"]}
+    traced = [np.array(table.matrix) for table in run(visual=[keys])]
+    shutil.rmtree(catalogue / "vis")  # finished tables would be used again
+
+    def no_graph(_model: Any) -> Any:
+        raise torch.fx.proxy.TraceError("control flow")
+
+    monkeypatch.setattr("torchvision.models.feature_extraction.get_graph_node_names", no_graph)
+    for table, expected in zip(run(visual=[keys]), traced, strict=True):
+        np.testing.assert_allclose(table.matrix, expected, atol=1e-5)
+    with pytest.raises(UserError, match=r"ResNet18 has no layer 'layer4.9'\n.*'layer4"):
+        backend().start([Layer("visual", "layer4.9")])

@@ -1,0 +1,1 @@
+"""VLMo, written from its specification."""
