@@ -20,11 +20,11 @@ $(VENV)/bin/python:
 $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
 	@echo "installing (the first time downloads PyTorch, a few GB) ..."
 	$(PY) -m pip install --quiet --upgrade pip
-	$(PY) -m pip install --quiet --config-settings editable_mode=compat --editable .
+	$(PY) -m pip install -qq --editable .
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(PY) -m pip install --quiet --config-settings editable_mode=compat --editable '.[test]'
+	$(PY) -m pip install -qq --editable '.[test]'
 	@touch $@
 
 demo: $(VENV)/installed

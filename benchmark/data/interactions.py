@@ -131,7 +131,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     broken = missing[:, required].any(axis=1) & ~blank
     if broken.any():
         row = int(broken.argmax())
-        name = frame.columns[required][missing[row, required].argmax()]
+        name = frame.columns[required[int(missing[row, required].argmax())]]
         raise UserError(
             f"no {name} in this row ({int(broken.sum())} such rows in all)",
             where=f"{path}:{row + 1}",
@@ -172,7 +172,7 @@ def _numbers(column: pd.Series, name: str, path: Path) -> np.ndarray:
 def _resolve_duplicates(data: Interactions, lines: np.ndarray, rule: Duplicates, path: Path) -> Interactions:
     keys = data.users * len(data.item_ids) + data.items
     order = np.argsort(keys, kind="stable")
-    again = np.zeros(len(keys), dtype=bool)  # in sorted order: the same pair stands just before
+    again: np.ndarray = np.zeros(len(keys), dtype=bool)  # in sorted order: the same pair stands just before
     again[1:] = keys[order][1:] == keys[order][:-1]
     if not again.any():
         return data

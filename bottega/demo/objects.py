@@ -7,6 +7,7 @@ The units do not matter, as every object is scaled to its picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +183,7 @@ def ellipse(centre: tuple[float, float] | Points, wide: float, high: float, tilt
     return turned + np.asarray(centre)
 
 
-def ribbon(path: Points, thick: float | NDArray[np.float64]) -> Points:
+def ribbon(path: NDArray[np.floating[Any]], thick: float | NDArray[np.floating[Any]]) -> Points:
     """Outline of a line along ``path``, ``thick`` across (a number, or one for each point)."""
     along = np.gradient(path, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)

@@ -31,8 +31,8 @@ def nearest_rows(table: FeatureTable, queries: list[str], count: int) -> list[li
     ids = np.array([item if item is not None else "" for item in table.ids], dtype=object)
     rows = [table.row_of[item] for item in queries]
     wanted = _unit(np.asarray(table.matrix[rows]))
-    best = np.full((len(queries), 0), -np.inf)
-    places = np.zeros((len(queries), 0), dtype=np.int64)
+    best: np.ndarray = np.full((len(queries), 0), -np.inf)
+    places: np.ndarray = np.zeros((len(queries), 0), dtype=np.int64)
     for start in range(0, len(ids), _BLOCK):
         block = np.arange(start, min(start + _BLOCK, len(ids)))
         cosines = wanted @ _unit(np.asarray(table.matrix[block[0] : block[-1] + 1])).T
