@@ -22,7 +22,7 @@ class Plan:
     Attributes
     ----------
     block : its entry in the file.
-    name : the name without `external.`.
+    name : that of the model's class.
     candidates : one checked parameter set a combination.
     varied : the parameters that have several values.
     monitor : the validation metric that chooses.
@@ -80,7 +80,7 @@ def _plan(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> Plan:
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
     combinations, varied = grid(ModelBlock(block.name, parameters, block.meta), file.document)
     candidates = [validate(model.Params, combination, file.document, at) for combination in combinations]
-    return Plan(block, block.name.removeprefix("external."), model, candidates, varied, _monitor(file, block, metrics))
+    return Plan(block, model.__name__, model, candidates, varied, _monitor(file, block, metrics))
 
 
 def _monitor(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> str:

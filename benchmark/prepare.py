@@ -16,10 +16,11 @@ from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import split
 from workbench.console import show, table
 from workbench.errors import UserError
-from workbench.features import find_tables, indexed_output, open_table, write_indexed
+from workbench.features import FeatureTable, find_tables, indexed_output, open_table, remove_table, write_indexed
 from workbench.files import read_json, sha256_file, write_json, write_text
 
 PARTS = ("train", "val", "test")
+ITEMS_MAP = "items_map.tsv"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ def prepare(dataset: str, config: str | Path | None = None) -> Prepared:
     _split(folder, settings)
     parts = {name: read_interactions(folder / f"{name}.tsv", settings.duplicates) for name in PARTS}
     users, items = (_first_appearance(parts, column) for column in ("user", "item"))
+    sources = _open_sources(folder)
+    for target in sources:  # a run that is killed from here on leaves no twin under the numbers of another split
+        remove_table(target)
     _write_indexed_parts(folder, parts, users, items)
-    tables = _index_tables(folder, items)
+    tables = {target: write_indexed(source, target, items, folder / ITEMS_MAP) for target, source in sources.items()}
     counts = {name: len(part) for name, part in parts.items()}
     _announce(folder, parts, counts, tables, len(items))
     return Prepared(folder, counts, len(users), len(items), tables)
@@ -70,8 +74,10 @@ def _split(folder: Path, settings: SplitSettings) -> None:
             "no such interaction file", where=reviews, mend="put a TSV there: user, item, rating, timestamp"
         )
     recipe = settings.recipe() | {"reviews_sha256": sha256_file(reviews)}
-    if ready and read_json(record).get("recipe") == recipe:
-        hashes = read_json(record).get("sha256", {})
+    known = read_json(record) if record.is_file() else {}
+    ready = ready and "sha256" in known  # a record without hashes is of a run that was killed
+    if ready and known.get("recipe") == recipe:
+        hashes = known["sha256"]
         if all(hashes.get(name) == sha256_file(folder / f"{name}.tsv") for name in PARTS):
             logger.info("{}: the split is up to date (seed {})", folder, settings.seed)
             return
@@ -85,7 +91,8 @@ def _split(folder: Path, settings: SplitSettings) -> None:
     interactions = apply_prefilters(read_interactions(reviews, settings.duplicates), settings.prefilters)
     parts = split(interactions, settings.test, settings.validation, settings.seed)
     assert parts.validation is not None
-    for name in PARTS:  # a run that is killed from here on leaves no parts of two splits side by side
+    write_json(record, {"recipe": recipe})  # first, so that a run killed half way is not taken for a ready split
+    for name in PARTS:  # nor leaves parts of two splits side by side
         (folder / f"{name}.tsv").unlink(missing_ok=True)
     made = dict(zip(PARTS, (parts.train, parts.validation, parts.test), strict=True))
     for name, part in made.items():
@@ -116,20 +123,19 @@ def _write_indexed_parts(
         user_index = np.array([users[identifier] for identifier in part.user_ids], dtype=np.int64)
         item_index = np.array([items[identifier] for identifier in part.item_ids], dtype=np.int64)
         write_interactions(folder / f"{name}_indexed.tsv", part, user_index[part.users], item_index[part.items])
-    for name, index in (("users", users), ("items", items)):
-        write_text(folder / f"{name}_map.tsv", "".join(f"{raw}\t{number}\n" for raw, number in index.items()))
+    for name, index in (("users_map.tsv", users), (ITEMS_MAP, items)):
+        write_text(folder / name, "".join(f"{raw}\t{number}\n" for raw, number in index.items()))
 
 
-def _index_tables(folder: Path, items: dict[str, int]) -> dict[Path, int]:
+def _open_sources(folder: Path) -> dict[Path, FeatureTable]:
+    """Every feature table of the folder by the place of its twin; a broken one stops here, before any is touched."""
     outputs = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    indexed: dict[Path, int] = {}
-    for output in outputs:
-        if re.search(r"_indexed(_\d+)?$", output.name):
-            continue
-        for source in find_tables(output):
-            target = folder / indexed_output(output.name) / source.relative_to(output)
-            indexed[target] = write_indexed(open_table(source), target, items)
-    return indexed
+    return {
+        folder / indexed_output(output.name) / source.relative_to(output): open_table(source)
+        for output in outputs
+        if not re.search(r"_indexed(_\d+)?$", output.name)
+        for source in find_tables(output)
+    }
 
 
 def _announce(

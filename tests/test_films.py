@@ -84,6 +84,7 @@ def test_six_models_of_five_backends_extract_it_in_one_run_and_use_again_what_is
     assert {open_table(path).manifest["recipe"]["backend"] for path in tables} == {
         "classical", "torch", "timm", "sentence_transformers", "transformers",
     }  # fmt: skip
+    assert sum("openai/clip" in str(path) for path in tables) == 2  # both sides of the joined model
     for path in tables:
         table = open_table(path)
         assert len(table.row_of) == 1419

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from loguru import logger
 from pydantic import Field, PositiveInt, model_validator
 
 from benchmark.config.prefiltering import Prefiltering
@@ -123,6 +124,9 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
             where=document.where(("experiment", "splitting")),
             mend="add a validation_splitting",
         )
+    if settings.splitting.save_on_disk:
+        where = document.where(("experiment", "splitting", "save_folder"))
+        logger.info("{}: `save_folder` has no effect here: the parts are written to data/{}", where, dataset)
     reviews = _reviews(data_config, dataset, document)
     splitting = settings.splitting
     assert splitting.validation_splitting is not None

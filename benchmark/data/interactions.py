@@ -75,7 +75,7 @@ def read_interactions(path: str | Path, duplicates: Duplicates = "error") -> Int
         rating_texts = frame["rating"].to_numpy(dtype=object)
     timestamps = None
     if "timestamp" in frame and not (frame["timestamp"] == "").all():
-        timestamps = _numbers(frame["timestamp"], "timestamp", path).astype(np.int64)
+        timestamps = _seconds(frame["timestamp"], path)
     interactions = Interactions(users, items, user_ids, item_ids, ratings, rating_texts, timestamps)
     return _resolve_duplicates(interactions, frame.index.to_numpy() + 1, duplicates, path)
 
@@ -167,6 +167,20 @@ def _numbers(column: pd.Series, name: str, path: Path) -> np.ndarray:
             mend="mend or remove the row",
         )
     return values[codes]
+
+
+def _seconds(column: pd.Series, path: Path) -> np.ndarray:
+    """Unix seconds (T,) int64; fractions of a second are cut off."""
+    values = _numbers(column, "timestamp", path)
+    wrong = np.abs(values) >= 2**53
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"the timestamp {column.iloc[row]!r} is out of range ({int(wrong.sum())} such rows in all)",
+            where=f"{path}:{int(column.index[row]) + 1}",
+            mend="give unix seconds",
+        )
+    return values.astype(np.int64)
 
 
 def _resolve_duplicates(data: Interactions, lines: np.ndarray, rule: Duplicates, path: Path) -> Interactions:

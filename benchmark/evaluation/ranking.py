@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class Ranking:
     relevant: Tensor
     ideal: Tensor
 
-    @property
+    @cached_property
     def hits(self) -> Tensor:
         """(E, k) float64, 1 at hits."""
         return (self.gains > 0).double()
@@ -115,7 +116,7 @@ def rank(score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Mask, k: in
 
     Parameters
     ----------
-    score : users (B,) -> scores (B, I).
+    score : users (B,) -> scores (B, I), a tensor of their own: it is written to.
     k : length of the lists; longer than I is cut to I and padded.
 
     Raises
@@ -125,7 +126,7 @@ def rank(score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Mask, k: in
     block = max(1, BLOCK_BYTES // (4 * n_items))
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for users in held_out.users.split(block):
-        scores = score(users).float()
+        scores = score(users).float().contiguous()
         mask.apply(scores, users)
         values, items = top_k(scores, min(k, n_items))
         if values.isnan().any():  # NaN ranks first, so it cannot hide further down

@@ -1,6 +1,6 @@
 """Is a difference more than chance? Paired tests over users, with effect sizes, intervals and Holm's correction.
 
-Every function takes two arrays (E,) of per-user values of one metric, row i of both the same user.
+Values are per user, and row i is the same user in every array.
 """
 
 from __future__ import annotations
@@ -55,29 +55,35 @@ def wilcoxon(first: np.ndarray, second: np.ndarray) -> float:
     return float(stats.wilcoxon(differences, zero_method="wilcox").pvalue) if differences.any() else 1.0
 
 
-def permutation(first: np.ndarray, second: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> float:
-    """Share of random sign flips of the differences with a mean at least as far from 0; the observed one counts."""
-    differences = first - second
-    observed = abs(differences.sum())
+def permutation(differences: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Share of random sign flips of the differences (E, C) with a mean at least as far from 0: (C,).
+
+    The observed differences count as one of the flips. All columns share the draws.
+    """
+    observed = np.abs(differences.sum(axis=0))
     generator = np.random.default_rng(seed)
-    beyond = 0
+    beyond = np.zeros(differences.shape[1])
     for count in _blocks(len(differences), resamples):
         signs = generator.integers(0, 2, size=(count, len(differences)), dtype=np.int8) * 2.0 - 1
-        beyond += int((np.abs(signs @ differences) >= observed - 1e-12).sum())
-    return (beyond + 1) / (resamples + 1)
+        beyond += (np.abs(signs @ differences) >= observed - 1e-12).sum(axis=0)
+    return np.asarray((beyond + 1) / (resamples + 1))
 
 
 def bootstrap_interval(
     differences: np.ndarray, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile interval of the mean difference (E,) over users drawn with replacement."""
+) -> np.ndarray:
+    """Percentile interval of the mean differences (E, C) over users drawn with replacement: (2, C).
+
+    All columns share the draws: a resample is a count for every user, so its means are one product.
+    """
     generator = np.random.default_rng(seed)
     size = len(differences)
-    means = [
-        differences[generator.integers(0, size, size=(count, size))].mean(axis=1) for count in _blocks(size, resamples)
-    ]
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    means = []
+    for count in _blocks(size, resamples):
+        drawn = generator.integers(0, size, size=(count, size)) + size * np.arange(count)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
+        means.append(weights @ differences / size)
+    return np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2], axis=0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -90,35 +96,52 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in result]
 
 
-TESTS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+_PAIRWISE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "paired_ttest": paired_ttest,
     "wilcoxon_test": wilcoxon,
-    "permutation_test": permutation,
 }
 
 
-def compare(values: dict[str, np.ndarray], metric: str, tests: Sequence[str]) -> list[Comparison]:
-    """Every pair of models on one metric; `values` maps models to per-user arrays (E,)."""
+def compare(values: dict[str, np.ndarray], metrics: Sequence[str], tests: Sequence[str]) -> list[Comparison]:
+    """Every pair of models on every metric, metric by metric.
+
+    Parameters
+    ----------
+    values : model -> per-user values (E, M), a column a metric, rows in the same order of users for all models.
+    tests : of `paired_ttest`, `wilcoxon_test` and `permutation_test`.
+    """
     names = list(values)
     pairs = [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
-    p = {test: [TESTS[test](values[first], values[second]) for first, second in pairs] for test in tests}
-    adjusted = {test: holm(found) if found else [] for test, found in p.items()}
+    differences = np.stack([values[first] - values[second] for first, second in pairs], axis=2)  # (E, M, pairs)
+    columns = differences.reshape(len(differences), -1)
+    low, high = bootstrap_interval(columns).reshape(2, len(metrics), len(pairs))
+    flips = permutation(columns).reshape(len(metrics), len(pairs)) if "permutation_test" in tests else None
     comparisons = []
-    for place, (first, second) in enumerate(pairs):
-        differences = values[first] - values[second]
-        spread = differences.std(ddof=1) if len(differences) > 1 else 0.0
-        comparisons.append(
-            Comparison(
-                first,
-                second,
-                metric,
-                float(differences.mean()),
-                *bootstrap_interval(differences),
-                float(differences.mean() / spread) if spread else 0.0,
-                {test: found[place] for test, found in p.items()},
-                {test: found[place] for test, found in adjusted.items()},
+    for column, metric in enumerate(metrics):
+        p = {
+            test: [run(values[first][:, column], values[second][:, column]) for first, second in pairs]
+            for test, run in _PAIRWISE.items()
+            if test in tests
+        }
+        if flips is not None:
+            p["permutation_test"] = flips[column].tolist()
+        adjusted = {test: holm(found) for test, found in p.items()}
+        for place, (first, second) in enumerate(pairs):
+            difference = differences[:, column, place]
+            spread = difference.std(ddof=1) if len(difference) > 1 else 0.0
+            comparisons.append(
+                Comparison(
+                    first,
+                    second,
+                    metric,
+                    float(difference.mean()),
+                    float(low[column, place]),
+                    float(high[column, place]),
+                    float(difference.mean() / spread) if spread else 0.0,
+                    {test: p[test][place] for test in tests},
+                    {test: adjusted[test][place] for test in tests},
+                )
             )
-        )
     return comparisons
 
 

@@ -161,6 +161,8 @@ class Recommender(nn.Module):
     def scorer(self) -> Scorer:
         """A function from user numbers (B,) to scores (B, I), for the weights as they are now.
 
+        The scores are a tensor of their own, not a part of something that is kept: the ranking writes its mask to them.
+
         Whatever is the same for all users (a propagation, a projection of the items) is computed here, once.
         """
         raise NotImplementedError

@@ -18,15 +18,12 @@ def compare_models(folder: Path, results: list[ModelResult], tests: Sequence[str
     """Compare every pair of models on every metric, from the per-user values on disk; writes `significance.tsv`."""
     if not tests or len(results) < 2:
         return []
-    values: dict[str, dict[str, np.ndarray]] = {}
+    metrics = list(results[0].test)
+    values: dict[str, np.ndarray] = {}
     for result in results:
         with np.load(folder / "per_user" / f"{result.name}.npz", allow_pickle=False) as arrays:
-            values[result.name] = {metric: arrays[metric] for metric in result.test}
-    comparisons = [
-        comparison
-        for metric in results[0].test
-        for comparison in compare({name: found[metric] for name, found in values.items()}, metric, tests)
-    ]
+            values[result.name] = np.stack([arrays[metric] for metric in metrics], axis=1)
+    comparisons = compare(values, metrics, tests)
     header = ["metric", "first", "second", "difference", "low", "high", "effect"]
     header += [f"{prefix}_{test}" for test in tests for prefix in ("p", "holm")]
     lines = ["\t".join(header)]

@@ -50,7 +50,9 @@ class Sweep:
         trials = list({trial.key: trial for trial in trials}.values())  # a value that is given twice is one trial
         for number, trial in enumerate(trials, start=1):
             record = self._journal.get("trial", trial.key)
-            if record is None:
+            if record is None or (
+                self._keep_weights and "failed" not in record and not self._checkpoint(trial).is_file()
+            ):
                 record = self._run(trial, f"{trial.name} {number}/{len(trials)}")
             records.append(record)
             if "failed" in record:

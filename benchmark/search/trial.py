@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,11 @@ class Trial:
     params: Params
     protocol: Protocol
     features: dict[str, str]
+    code: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # now, not when the trial ends: a model file that is edited meanwhile is another trial
+        object.__setattr__(self, "code", code_hash(self.model))
 
     @property
     def key(self) -> str:
@@ -53,7 +58,7 @@ class Trial:
             self.params.model_dump(mode="json"),
             vars(self.protocol),
             list(self.features.items()),  # in the order in which the model joins them
-            code_hash(self.model),
+            self.code,
         ]
         return fingerprint(parts)
 
@@ -102,15 +107,16 @@ def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, re
 
 
 def code_hash(model: type[Recommender]) -> str:
-    """Hash of the sources that decide a trial's outcome: data, models, training, evaluation, the model's own file and
-    those of the models that it extends."""
+    """Hash of what decides a trial's outcome beside its settings: the version of torch, the sources of data, models,
+    training and evaluation, this file, the model's own file and those of the models that it extends."""
     root = Path(str(benchmark.__file__)).parent
     sources = sorted(
         path for part in ("data", "models", "training", "evaluation") for path in (root / part).rglob("*.py")
     )
     digest = hashlib.sha256()
     own = [model_file(each) for each in model.__mro__ if issubclass(each, Recommender)]
-    for source in [*sources, *own]:
+    digest.update(torch.__version__.encode())
+    for source in [*sources, Path(__file__), *own]:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.features import find_tables, manifest_path, matrix_path, open_table
+from workbench.features import find_tables, manifest_path, matrix_path, open_table, remove_table
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,9 @@ def inventory(folder: Path) -> list[Entry]:
 
 
 def remove(path: Path) -> None:
-    """Remove a table, manifest first, so that what a kill leaves behind is never taken for a table."""
+    """Remove one table, and nothing that is none."""
     if not (manifest_path(path).is_file() or matrix_path(path).is_file() or path.is_dir()):
         raise UserError("no feature table there", where=path, mend="see `bottega features ls`")
     if path.is_dir() and any(entry.suffix != ".npy" for entry in path.iterdir()):
         raise UserError("this folder holds more than a table's rows", where=path, mend="name the layer's folder")
-    manifest_path(path).unlink(missing_ok=True)
-    matrix_path(path).unlink(missing_ok=True)
-    if path.is_dir():
-        shutil.rmtree(path)
+    remove_table(path)

@@ -12,7 +12,7 @@ import numpy as np
 from workbench.config import nearest
 from workbench.errors import UserError
 from workbench.features import FeatureTable
-from workbench.files import write_text
+from workbench.files import unescape_name, write_text
 
 _BLOCK = 4096
 _SHOWN = 12  # items that are shown where none are named
@@ -63,7 +63,11 @@ def write_sheet(
             raise UserError(f"the table has no item {item!r}", where=table.path, mend=nearest(item, known[:5000]))
     queries = items or [known[place] for place in np.linspace(0, len(known) - 1, min(_SHOWN, len(known))).astype(int)]
     captions = _captions(texts)
-    files = {} if images is None else {file.stem: file for file in sorted(images.iterdir()) if file.is_file()}
+    files = (
+        {}
+        if images is None
+        else {unescape_name(file.stem): file for file in sorted(images.iterdir()) if file.is_file()}
+    )
     lines = []
     for query, found in zip(queries, nearest_rows(table, queries, count), strict=True):
         cells = [_cell(query, None, files, captions)]

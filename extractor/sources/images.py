@@ -61,7 +61,17 @@ def _to_rgb(image: Image) -> Image:
         return image
     if image.mode.startswith("I;16"):
         return image.point(lambda value: value / 256).convert("L").convert("RGB")
+    if image.mode in ("I", "F"):
+        return _from_numbers(image)
     if image.has_transparency_data:
         layers = image.convert("RGBA")
         return pillow.alpha_composite(pillow.new("RGBA", layers.size, "white"), layers).convert("RGB")
     return image.convert("RGB")
+
+
+def _from_numbers(image: Image) -> Image:
+    """32-bit integers that hold 16-bit values as such; of other numbers nobody knows what is white."""
+    low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
+    if image.mode == "F" or low < 0 or high > 65535:
+        raise Unusable(f"pixels of mode {image.mode} from {low:g} to {high:g} have no known white")
+    return image.point(lambda value: value / 256).convert("L").convert("RGB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -182,29 +183,35 @@ def test_a_ready_split_of_somebody_else_is_kept(shop: Path) -> None:
     assert read_rows(shop / "items_map.tsv") == [("i1", "0"), ("i2", "1"), ("i3", "2")]
 
 
-@pytest.mark.parametrize("place_of_kill", range(4))
-def test_a_kill_while_splitting_anew_never_leaves_a_mixture(
-    shop: Path, place: Path, monkeypatch: pytest.MonkeyPatch, place_of_kill: int
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("place_of_kill", range(5))
+def test_a_kill_while_splitting_never_leaves_a_mixture_nor_a_split_without_its_record(
+    shop: Path, place: Path, monkeypatch: pytest.MonkeyPatch, place_of_kill: int, first: bool
 ) -> None:
     """The parts of two splits side by side would let test rows into training."""
     prepare("shop", config(place, seed=7))
     wanted = split_of(shop)
-    prepare("shop", config(place))
+    if first:
+        for name in ("train.tsv", "val.tsv", "test.tsv", "split.json"):
+            (shop / name).unlink()
+    else:
+        prepare("shop", config(place))
 
     calls = 0
 
-    def killed(*arguments: object) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > place_of_kill:
-            raise KeyboardInterrupt
-        original(*arguments)  # type: ignore[arg-type]
+    def dying(write: Callable[..., None]) -> Callable[..., None]:
+        def killed(*arguments: object) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > place_of_kill:
+                raise KeyboardInterrupt
+            write(*arguments)
 
-    original = module.write_interactions
-    original_json = module.write_json
+        return killed
+
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_interactions", killed)
-        patch.setattr(module, "write_json", lambda *_: killed() if place_of_kill == 3 else original_json(*_))
+        patch.setattr(module, "write_interactions", dying(module.write_interactions))
+        patch.setattr(module, "write_json", dying(module.write_json))
         with pytest.raises(KeyboardInterrupt):
             prepare("shop", config(place, seed=7))
     prepare("shop", config(place, seed=7))
@@ -319,3 +326,36 @@ def test_a_wrong_splitting_block_is_refused_with_its_place(shop: Path, place: Pa
         prepare("shop", path)
     assert what in caught.value.what
     assert str(caught.value.where).startswith(f"{path}:")
+
+
+def test_a_twin_under_the_numbers_of_another_split_is_refused(shop: Path, place: Path) -> None:
+    """Its source was removed, so it could not be made anew: its rows must not be taken for other items."""
+    twin = shop / "visual_embeddings_indexed_32" / "torch" / "R" / "pool"
+    prepare("shop", config(place, seed=7))
+    open_table(twin)
+    shutil.rmtree(shop / "visual_embeddings_32")
+    prepare("shop", config(place, seed=7))
+    open_table(twin)
+    prepare("shop", config(place, seed=8))
+    with pytest.raises(UserError, match="the items were numbered anew"):
+        open_table(twin)
+
+
+def test_a_broken_table_stops_before_anything_is_written(shop: Path, place: Path) -> None:
+    prepare("shop", config(place, seed=7))
+    before = (shop / "items_map.tsv").read_bytes(), (shop / "train_indexed.tsv").read_bytes()
+    unfinished = shop / "z_embeddings" / "torch" / "R"
+    unfinished.mkdir(parents=True)
+    (unfinished / "pool.npy").write_bytes(b"half")
+    with pytest.raises(UserError):
+        prepare("shop", config(place, seed=8))
+    assert ((shop / "items_map.tsv").read_bytes(), (shop / "train_indexed.tsv").read_bytes()) == before
+
+
+def test_a_table_that_lost_its_matrix_is_indexed_by_its_files(shop: Path, place: Path) -> None:
+    source = shop / "visual_embeddings_32" / "torch" / "R" / "pool"
+    before = prepare("shop", config(place)).tables
+    values = open_table(next(iter(before))).gather(["0", "1", "2"])[0]
+    source.with_name("pool.npy").unlink()
+    prepare("shop", config(place))
+    np.testing.assert_array_equal(open_table(next(iter(before))).gather(["0", "1", "2"])[0], values)

@@ -12,7 +12,10 @@ BASE = GENERATOR.random(200)
 
 
 def leaders(**values: np.ndarray) -> set[tuple[str, str]]:
-    return clear_leaders(compare(values, "Recall@20", ["paired_ttest"]), "paired_ttest")
+    return clear_leaders(
+        compare({name: column[:, None] for name, column in values.items()}, ["Recall@20"], ["paired_ttest"]),
+        "paired_ttest",
+    )
 
 
 def test_a_model_that_beats_all_others_clearly_leads() -> None:

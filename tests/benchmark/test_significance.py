@@ -32,12 +32,13 @@ def test_the_t_test_is_the_mean_difference_over_its_standard_error() -> None:
 def test_the_tests_are_two_sided_and_know_no_direction() -> None:
     assert paired_ttest(FIRST, SECOND) == pytest.approx(paired_ttest(SECOND, FIRST))
     assert wilcoxon(FIRST, SECOND) == pytest.approx(wilcoxon(SECOND, FIRST))
-    assert permutation(FIRST, SECOND) == pytest.approx(permutation(SECOND, FIRST))
+    there, back = permutation((FIRST - SECOND)[:, None]), permutation((SECOND - FIRST)[:, None])
+    assert there == pytest.approx(back)
 
 
 def test_equal_models_give_a_p_value_of_one_and_a_constant_lead_one_of_zero() -> None:
-    for test in (paired_ttest, wilcoxon, permutation):
-        assert test(FIRST, FIRST) == 1
+    assert paired_ttest(FIRST, FIRST) == wilcoxon(FIRST, FIRST) == 1
+    assert permutation(np.zeros((9, 1))).tolist() == [1]
     assert paired_ttest(np.full(9, 2.0), np.full(9, 1.0)) == 0
 
 
@@ -46,12 +47,12 @@ def test_the_permutation_test_comes_close_to_all_sign_flips() -> None:
     differences = first - second
     flips = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=10)]
     exact = np.mean([flip >= abs(differences.sum()) - 1e-12 for flip in flips])
-    assert permutation(first, second, resamples=40_000) == pytest.approx(exact, abs=0.01)
+    assert permutation(differences[:, None], resamples=40_000) == pytest.approx(exact, abs=0.01)
 
 
 def test_the_interval_holds_the_mean_and_has_the_width_of_the_normal_one() -> None:
     differences = FIRST - SECOND
-    low, high = bootstrap_interval(differences)
+    ((low,), (high,)) = bootstrap_interval(differences[:, None])
     error = differences.std() / np.sqrt(80)
     assert low < differences.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)
@@ -67,12 +68,29 @@ def test_holm_multiplies_by_the_hypotheses_that_are_left_and_never_falls(p_value
     assert holm(p_values) == pytest.approx(expected)
 
 
-def test_every_pair_of_models_is_compared_once_and_corrected_together() -> None:
-    values = {"a": FIRST, "b": SECOND, "c": SECOND + 0.001}
-    found = compare(values, "Recall@20", ["paired_ttest", "wilcoxon_test"])
-    assert [(each.first, each.second) for each in found] == [("a", "b"), ("a", "c"), ("b", "c")]
-    raw = [each.p["paired_ttest"] for each in found]
-    assert [each.adjusted["paired_ttest"] for each in found] == pytest.approx(holm(raw))
-    assert found[0].difference == pytest.approx((FIRST - SECOND).mean())
-    assert found[0].effect == pytest.approx((FIRST - SECOND).mean() / (FIRST - SECOND).std(ddof=1))
-    assert found[0].low < found[0].difference < found[0].high
+def test_every_pair_is_compared_once_a_metric_and_corrected_within_it() -> None:
+    columns = {"a": np.stack([FIRST, SECOND], axis=1), "b": np.stack([SECOND, SECOND], axis=1)}
+    columns["c"] = columns["b"] + 0.001
+    found = compare(columns, ["Recall", "HR"], ["paired_ttest", "wilcoxon_test", "permutation_test"])
+    assert [(each.metric, each.first, each.second) for each in found] == [
+        (metric, *pair) for metric in ("Recall", "HR") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
+    ]
+    for metric in ("Recall", "HR"):
+        own = [each for each in found if each.metric == metric]
+        for test in ("paired_ttest", "wilcoxon_test", "permutation_test"):
+            assert [each.adjusted[test] for each in own] == pytest.approx(holm([each.p[test] for each in own]))
+    first = found[0]
+    difference = FIRST - SECOND
+    assert first.difference == pytest.approx(difference.mean())
+    assert first.effect == pytest.approx(difference.mean() / difference.std(ddof=1))
+    assert first.low < first.difference < first.high
+    assert first.p["paired_ttest"] == pytest.approx(paired_ttest(FIRST, SECOND))
+    assert first.p["wilcoxon_test"] == pytest.approx(wilcoxon(FIRST, SECOND))
+
+
+def test_a_resample_is_the_mean_over_the_users_that_were_drawn() -> None:
+    differences = np.stack([FIRST, SECOND], axis=1)[:6]
+    drawn = np.random.default_rng(3).integers(0, 6, size=(50, 6))
+    means = np.array([[differences[row, column].mean() for column in range(2)] for row in drawn])
+    expected = np.quantile(means, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(bootstrap_interval(differences, seed=3, resamples=50), expected)

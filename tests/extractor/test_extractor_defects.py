@@ -1,4 +1,4 @@
-"""Thirteen defects of Ducho (../shared/reference/ducho_elliot.md, 1.9) in its order, as what is right instead."""
+"""Thirteen known defects of Ducho, each as what is right instead."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ The manifest is written last and removed first: a table with a manifest is whole
 """
 
 from workbench.features.indexed import indexed_output, write_indexed
-from workbench.features.layout import find_tables, manifest_path, matrix_path
+from workbench.features.layout import find_tables, manifest_path, matrix_path, remove_table
 from workbench.features.reader import FeatureTable, open_table, read_manifest
 from workbench.features.writer import TableWriter, refuse_misfits
 
@@ -20,5 +20,6 @@ __all__ = [
     "open_table",
     "read_manifest",
     "refuse_misfits",
+    "remove_table",
     "write_indexed",
 ]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench.features.layout import manifest_path, matrix_path
+from workbench.features.layout import manifest_path, matrix_path, remove_table
 from workbench.features.reader import FeatureTable
-from workbench.files import atomic_folder, escape_id, link_or_copy, write_json
+from workbench.files import atomic_folder, escape_id, link_or_copy, sha256_file, write_json
 
 
 def indexed_output(output: str) -> str:
@@ -20,25 +19,24 @@ def indexed_output(output: str) -> str:
     return f"{match[1]}_indexed{match[2] or ''}"
 
 
-def write_indexed(source: FeatureTable, target: Path, index: Mapping[str, int]) -> int:
+def write_indexed(source: FeatureTable, target: Path, index: Mapping[str, int], index_file: Path | None = None) -> int:
     """Write the twin of `source` whose item ids are the integers of `index`; returns the number of items in it.
 
     The matrix and the per-item files are hard links (copies where the file system has none). The rows of the matrix
     keep their place; the manifest's ids name the new index of each row, None for an item that is not in the split.
+    `index_file` holds the index on disk: once it changes, the twin is refused as stale.
     """
     ids = [None if item is None or item not in index else str(index[item]) for item in source.ids]
     target.parent.mkdir(parents=True, exist_ok=True)
-    manifest_path(target).unlink(missing_ok=True)
-    matrix_path(target).unlink(missing_ok=True)
+    remove_table(target)
     if source.path.is_dir():
         with atomic_folder(target) as folder:
             for item, new in zip(source.ids, ids, strict=True):
                 if item is not None and new is not None:
                     link_or_copy(_item_file(source.path, item), folder / f"{new}.npy")
-    elif target.is_dir():
-        shutil.rmtree(target)
     if source.manifest:
-        link_or_copy(matrix_path(source.path), matrix_path(target))
+        if matrix_path(source.path).is_file():
+            link_or_copy(matrix_path(source.path), matrix_path(target))
         manifest = {
             **{key: value for key, value in source.manifest.items() if key not in ("ids", "items", "quarantined")},
             "indexed_from": os.path.relpath(source.path, target.parent),
@@ -46,6 +44,9 @@ def write_indexed(source: FeatureTable, target: Path, index: Mapping[str, int]) 
             "items": sum(new is not None for new in ids),
             "ids": ids,
         }
+        if index_file is not None:
+            manifest["index_file"] = os.path.relpath(index_file, target.parent)
+            manifest["index_sha256"] = sha256_file(index_file)
         write_json(manifest_path(target), manifest)
     return sum(new is not None for new in ids)
 

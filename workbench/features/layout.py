@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 FORMAT = "bottega.features/1"
@@ -26,6 +27,14 @@ def find_tables(output: Path) -> list[Path]:
     folders = {path.parent for path in output.rglob("*.npy") if _visible(path, output)}
     bare = {folder for folder in folders if not any(folder == table.parent for table in manifests)}
     return sorted(manifests | bare)
+
+
+def remove_table(table: Path) -> None:
+    """Remove manifest, matrix and per-item files, the manifest first: a kill leaves nothing that looks whole."""
+    manifest_path(table).unlink(missing_ok=True)
+    matrix_path(table).unlink(missing_ok=True)
+    if table.is_dir():
+        shutil.rmtree(table)
 
 
 def _visible(path: Path, root: Path) -> bool:

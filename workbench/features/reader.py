@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import UserError
 from workbench.features.layout import FORMAT, manifest_path, matrix_path
-from workbench.files import read_json, unescape_name
+from workbench.files import read_json, sha256_file, unescape_name
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,16 @@ def _read_folder(table: Path) -> FeatureTable:
 def _check_source(table: Path, manifest: dict[str, Any]) -> None:
     if "indexed_from" not in manifest:
         return
-    source = (table.parent / manifest["indexed_from"]).resolve()
-    current = read_manifest(source)
+    current = read_manifest((table.parent / manifest["indexed_from"]).resolve())
+    index = table.parent / manifest.get("index_file", "")
+    stale = None
     if current is not None and current["fingerprint"] != manifest["indexed_fingerprint"]:
+        stale = "the features were extracted anew"
+    elif index.is_file() and sha256_file(index) != manifest["index_sha256"]:
+        stale = f"the items were numbered anew ({index.name})"
+    if stale:
         raise UserError(
-            "stale: the features were extracted anew after they were indexed",
+            f"stale: {stale} after this table was indexed",
             where=table,
             mend="run `python run_split.py` for this dataset again (the split stays, the tables are linked anew)",
         )
