@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 
 def main() -> None:
@@ -13,8 +14,10 @@ def main() -> None:
     parser.add_argument("config", help="experiment YAML")
     arguments = parser.parse_args()
 
-    from workbench.console import run_command
-
+    try:
+        from workbench.console import run_command
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{missing.name} is not installed: run `make install`, then `source .venv/bin/activate`")
     run_command(lambda: _run(arguments.config))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 
 def main() -> None:
@@ -15,9 +16,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    from benchmark.prepare import prepare
-    from workbench.console import run_command
-
+    try:
+        from benchmark.prepare import prepare
+        from workbench.console import run_command
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{missing.name} is not installed: run `make install`, then `source .venv/bin/activate`")
     run_command(lambda: _announce(prepare(arguments.dataset, arguments.config).folder.name))
 
 

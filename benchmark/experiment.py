@@ -17,7 +17,7 @@ from benchmark.data.dataset import Csr, Dataset
 from benchmark.data.modalities import Modality
 from benchmark.evaluation import Evaluator
 from benchmark.load import load_dataset, load_modalities
-from benchmark.models.base import MultimodalParams, TrainingData, device_data
+from benchmark.models.base import MultimodalParams, Params, TrainingData, device_data
 from benchmark.plan import Plan, plan_metrics, plan_models
 from benchmark.reports.files import ModelResult, write_lists, write_per_user, write_results
 from benchmark.reports.significance import compare_models
@@ -71,7 +71,7 @@ class _Bench:
         data: TrainingData,
         folder: Path,
     ) -> None:
-        self._experiment = file.experiment
+        self._file, self._experiment = file, file.experiment
         self._dataset, self._metrics, self._data, self._folder = dataset, metrics, data, folder
         self._digests = {modality.name: modality.digest for modality in modalities}
         self._data_fingerprint = dataset.fingerprint()
@@ -92,12 +92,18 @@ class _Bench:
         )
         trials = []
         for params in plan.candidates:
-            read: list[str] = (
-                list(self._data.take_modalities(params.wanted)) if isinstance(params, MultimodalParams) else []
-            )
-            digests = {name: self._digests[name] for name in read}
+            digests = {name: self._digests[name] for name in self._modalities_of(plan, params)}
             trials.append(Trial(plan.name, plan.model, params, protocol, digests))
         return trials
+
+    def _modalities_of(self, plan: Plan, params: Params) -> list[str]:
+        if not isinstance(params, MultimodalParams):
+            return []
+        try:
+            return list(self._data.take_modalities(params.wanted))
+        except UserError as error:
+            where = self._file.document.where(("experiment", "models", plan.block.name, "modalities"))
+            raise UserError(f"{plan.name}: {error.what}", where=where, mend=error.mend) from None
 
     def tune(self, plan: Plan, trials: list[Trial]) -> tuple[Sweep, Chosen]:
         """Run the trials and choose by validation."""

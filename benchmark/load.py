@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from loguru import logger
+
 from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Dataset, build_dataset
 from benchmark.data.interactions import read_interactions, write_interactions
 from benchmark.data.modalities import Modality, load_modality
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Parts, split
+from workbench.files import read_json, sha256_file
 
 
 def load_dataset(file: ExperimentFile) -> Dataset:
@@ -17,6 +20,7 @@ def load_dataset(file: ExperimentFile) -> Dataset:
     config = file.experiment.data_config
     if config.strategy == "fixed":
         assert config.train_path is not None and config.test_path is not None
+        warn_of_changes(file.path(config.train_path).parent)
         given = (config.train_path, config.validation_path, config.test_path)
         train, validation, test = (
             None if path is None else read_interactions(file.path(path), config.duplicates) for path in given
@@ -39,6 +43,23 @@ def load_dataset(file: ExperimentFile) -> Dataset:
         assert splitting.save_folder is not None
         _save_split(file.path(splitting.save_folder), parts)
     return build_dataset(parts, file.experiment.binarize)
+
+
+def warn_of_changes(folder: Path) -> None:
+    """Warn of parts that are no longer those that `run_split.py` wrote, and of reviews that changed since."""
+    if not (folder / "split.json").is_file():
+        return
+    record = read_json(folder / "split.json")
+    expected = {"reviews.tsv": record.get("recipe", {}).get("reviews_sha256")}
+    expected |= {f"{name}.tsv": digest for name, digest in record.get("sha256", {}).items()}
+    expected |= {f"{name}_indexed.tsv": digest for name, digest in record.get("indexed_sha256", {}).items()}
+    changed = [
+        name
+        for name, digest in expected.items()
+        if digest is not None and (folder / name).is_file() and sha256_file(folder / name) != digest
+    ]
+    if changed:
+        logger.warning("{}: changed since the split was made: {}; run run_split.py again", folder, ", ".join(changed))
 
 
 def _save_split(folder: Path, parts: Parts) -> None:

@@ -57,6 +57,7 @@ def prepare(dataset: str, config: str | Path | None = None) -> Prepared:
         remove_table(target)
     _write_indexed_parts(folder, parts, users, items)
     tables = {target: write_indexed(source, target, items, folder / ITEMS_MAP) for target, source in sources.items()}
+    _record_indexed(folder)
     counts = {name: len(part) for name, part in parts.items()}
     _announce(folder, parts, counts, tables, len(items))
     return Prepared(folder, counts, len(users), len(items), tables)
@@ -103,6 +104,14 @@ def _split(folder: Path, settings: SplitSettings) -> None:
         "sha256": {name: sha256_file(folder / f"{name}.tsv") for name in PARTS},
     }
     write_json(record, summary)
+
+
+def _record_indexed(folder: Path) -> None:
+    """Add the hashes of the indexed parts to the record, so that the runner notices when they are changed."""
+    record = folder / "split.json"
+    if record.is_file():
+        hashes = {name: sha256_file(folder / f"{name}_indexed.tsv") for name in PARTS}
+        write_json(record, {**read_json(record), "indexed_sha256": hashes})
 
 
 def _first_appearance(parts: dict[str, Interactions], column: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from extractor.layout import output_folder, table_path
 from extractor.sources import Source
 from extractor.sources.opening import open_source
 from workbench.errors import UserError
-from workbench.features import matrix_path, read_manifest
+from workbench.features import matrix_intact, matrix_path, read_manifest
 from workbench.files import fingerprint
 from workbench.runtime import versions
 
@@ -155,8 +155,9 @@ def why(table: Table, source: Source, per_item: bool) -> str | None:
     if manifest is None:
         return "not extracted yet" if not table.path.exists() else "the folder there has no manifest"
     if manifest.get("fingerprint") == table.fingerprint:
-        complete = matrix_path(table.path).is_file() and (table.path.is_dir() or not per_item)
-        return None if complete else "a part of it is missing"
+        if not matrix_path(table.path).is_file() or (per_item and not table.path.is_dir()):
+            return "a part of it is missing"
+        return None if matrix_intact(table.path, manifest) else "its matrix was changed"
     old = manifest.get("recipe", {})
     changed = [key for key in {**old, **table.recipe} if old.get(key) != table.recipe.get(key)]
     if changed:

@@ -10,8 +10,11 @@ if __name__ == "__main__":
     # Run as a script, Python puts this folder first on the path; the packages lie one floor up.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from workbench.console import run_command
-from workbench.errors import UserError
+try:
+    from workbench.console import run_command
+    from workbench.errors import UserError
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing.name} is not installed: run `make install`, then `source .venv/bin/activate`")
 
 USAGE = """\
 usage: python extractor/run.py --config FILE [--plan] [--shard I/N] [--weights-root FOLDER] [--KEY.SUB VALUE ...]

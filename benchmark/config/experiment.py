@@ -82,7 +82,7 @@ class Evaluation(Settings):
     """What is measured: metrics, cutoffs, what is relevant, what is masked at test, which tests compare models."""
 
     simple_metrics: Annotated[list[str], Field(min_length=1)]
-    cutoffs: list[PositiveInt] | None = None
+    cutoffs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
     relevance_threshold: float = 0.0
     mask: Literal["train", "train+val"] = "train+val"
     paired_ttest: bool = False

@@ -112,7 +112,11 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
     document = read_yaml(path or default)
     experiment = document.data.get("experiment")
     if not isinstance(experiment, dict) or "splitting" not in experiment:
-        raise UserError("no `experiment.splitting` in this file", where=document.where(("experiment",)), mend="add it")
+        raise UserError(
+            "no `splitting` below `experiment:` in this file",
+            where=document.where(("experiment",)),
+            mend="docs/protocol.md shows a whole file",
+        )
     wanted = {key: experiment[key] for key in ("splitting", "prefiltering", "random_seed") if key in experiment}
     data_config = experiment.get("data_config") or {}
     if "duplicates" in data_config:

@@ -94,6 +94,8 @@ def write_interactions(path: Path, interactions: Interactions, users: np.ndarray
 def _read_frame(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError("no such interaction file", where=path, mend="put a TSV there: user, item, rating, timestamp")
+    if path.stat().st_size == 0:
+        raise UserError("the file is empty", where=path, mend="put a row for each user and item there")
     try:
         with path.open(encoding="utf-8-sig") as stream:
             width = len(stream.readline().rstrip("\r\n").split("\t"))
@@ -117,7 +119,8 @@ def _read_frame(path: Path) -> pd.DataFrame:
             low_memory=False,
         )
     except UnicodeDecodeError as error:
-        raise UserError(f"not UTF-8 text: {error.reason}", where=path, mend="save the file as UTF-8") from error
+        where = f"{path}:{_first_undecodable(path)}"
+        raise UserError(f"not UTF-8 text: {error.reason}", where=where, mend="save the file as UTF-8") from error
     except pd.errors.EmptyDataError as error:
         raise UserError("the file is empty", where=path) from error
     except pd.errors.ParserError as error:
@@ -141,6 +144,17 @@ def _read_frame(path: Path) -> pd.DataFrame:
     if frame.empty:
         raise UserError("the file holds no interactions", where=path)
     return frame
+
+
+def _first_undecodable(path: Path) -> int:
+    """Number of the first line that is not UTF-8."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def _codes(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -198,7 +212,7 @@ def _resolve_duplicates(data: Interactions, lines: np.ndarray, rule: Duplicates,
             f"user {user!r} and item {item!r} stand together on lines {lines[rows[0]]} and {lines[rows[1]]} "
             f"({int(again.sum())} rows repeat a pair)",
             where=f"{path}:{lines[rows[1]]}",
-            mend="remove one, or say `duplicates: first` or `duplicates: last`",
+            mend="remove one, or say `duplicates: first` (or last) below experiment.data_config in the YAML file",
         )
     if rule == "last":
         again = np.append(again[1:], False)

@@ -63,7 +63,10 @@ def _shipped_folder() -> Path:
 
 def _load(path: Path, shipped: Path) -> ModuleType:
     if path.resolve().parent == shipped:
-        return importlib.import_module(f"{_PACKAGE}.{path.stem}")
+        try:
+            return importlib.import_module(f"{_PACKAGE}.{path.stem}")
+        except Exception as error:
+            raise _unloadable(path, error) from error
     # the folder is part of the name: two of them may hold files of the same name
     name = f"user_models_{fingerprint(str(path.resolve().parent))}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -73,8 +76,22 @@ def _load(path: Path, shipped: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UserError(f"this model file does not load: {type(error).__name__}: {error}", where=path) from error
+        raise _unloadable(path, error) from error
     return module
+
+
+def _unloadable(path: Path, error: Exception) -> UserError:
+    """The sentence for a model file that raises, with the line of it where that happened."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        line = trace.tb_lineno if Path(trace.tb_frame.f_code.co_filename) == path.resolve() else line
+        trace = trace.tb_next
+    where = path if line is None else f"{path}:{line}"
+    return UserError(
+        f"this model file does not load: {type(error).__name__}: {error}",
+        where=where,
+        mend="docs/models.md shows what a model file imports",
+    )
 
 
 def _class_name(path: Path) -> str:

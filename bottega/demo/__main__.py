@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from pathlib import Path
 
@@ -59,4 +60,5 @@ yours: put images/, meta.tsv and reviews.tsv into data/NAME, copy the two YAML f
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m bottega.demo", description=__doc__).parse_args()
     run_command(main)

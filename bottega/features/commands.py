@@ -72,8 +72,9 @@ def sheet(
 @app.command()
 def rm(path: Table, yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
     """Remove one table: matrix, manifest and per-item files."""
-    from bottega.features.inventory import remove
+    from bottega.features.inventory import check_removable, remove
 
+    check_removable(path)
     if not yes:
         typer.confirm(f"remove {path}?", abort=True)
     remove(path)

@@ -43,7 +43,7 @@ def inventory(folder: Path) -> list[Entry]:
     seen: set[int] = set()
     entries = []
     for path in tables:
-        table = open_table(path)
+        table = open_table(path, verify=False)
         files = [matrix_path(path), manifest_path(path), *(path.glob("*.npy") if path.is_dir() else [])]
         new = [file.stat() for file in files if file.is_file() and file.stat().st_ino not in seen]
         seen.update(stat.st_ino for stat in new)
@@ -56,10 +56,15 @@ def inventory(folder: Path) -> list[Entry]:
     return entries
 
 
-def remove(path: Path) -> None:
-    """Remove one table, and nothing that is none."""
+def check_removable(path: Path) -> None:
+    """Refuse what is no table, or holds more than one."""
     if not (manifest_path(path).is_file() or matrix_path(path).is_file() or path.is_dir()):
         raise UserError("no feature table there", where=path, mend="see `bottega features ls`")
     if path.is_dir() and any(entry.suffix != ".npy" for entry in path.iterdir()):
         raise UserError("this folder holds more than a table's rows", where=path, mend="name the layer's folder")
+
+
+def remove(path: Path) -> None:
+    """Remove one table, and nothing that is none."""
+    check_removable(path)
     remove_table(path)

@@ -107,7 +107,7 @@ def test_an_empty_file_is_refused(path: Path, content: str) -> None:
 
 def test_text_that_is_not_utf8_is_refused(path: Path) -> None:
     error = refusal(path, "u\ta\t1\ncaffè\tb\t2\n".encode("latin-1"))
-    assert "not UTF-8" in error.what and error.where == str(path)
+    assert "not UTF-8" in error.what and error.where == f"{path}:2"
 
 
 def test_text_that_is_not_utf8_far_down_in_the_file_is_refused(path: Path) -> None:

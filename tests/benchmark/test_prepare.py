@@ -13,6 +13,7 @@ from bench_cases import random_reviews, read_rows, write_rows
 from support import tree, write_table
 
 from benchmark import prepare as module
+from benchmark.load import warn_of_changes
 from benchmark.prepare import PARTS, Prepared, prepare
 from workbench.errors import UserError
 from workbench.features import open_table
@@ -300,7 +301,7 @@ def test_users_and_items_without_training_rows_are_announced(place: Path, log: l
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("experiment: {dataset: shop}\n", "no `experiment.splitting`"),
+        ("experiment: {dataset: shop}\n", "no `splitting` below"),
         (
             "experiment:\n  splitting:\n    test_splitting: {strategy: random_subsampling, test_ratio: 0.2}\n",
             "no validation",
@@ -359,3 +360,26 @@ def test_a_table_that_lost_its_matrix_is_indexed_by_its_files(shop: Path, place:
     source.with_name("pool.npy").unlink()
     prepare("shop", config(place))
     np.testing.assert_array_equal(open_table(next(iter(before))).gather(["0", "1", "2"])[0], values)
+
+
+@pytest.mark.parametrize("name", ["reviews.tsv", "train.tsv", "val_indexed.tsv"])
+def test_the_runner_notices_files_that_changed_since_the_split(
+    shop: Path, place: Path, log: list[str], name: str
+) -> None:
+    prepare("shop", config(place))
+    warn_of_changes(shop)
+    assert not any("changed since" in line for line in log)
+    lines = (shop / name).read_text().splitlines(keepends=True)
+    (shop / name).write_text("".join(lines[1:]))
+    warn_of_changes(shop)
+    assert any(f"changed since the split was made: {name}" in line for line in log)
+
+
+def test_a_matrix_that_was_overwritten_in_place_is_refused(shop: Path, place: Path) -> None:
+    prepare("shop", config(place))
+    matrix = np.lib.format.open_memmap(shop / "visual_embeddings_32" / "torch" / "R" / "pool.npy", "r+")
+    matrix[:] = 0
+    matrix.flush()
+    for table in ("visual_embeddings_32", "visual_embeddings_indexed_32"):  # hard links: both are spoilt
+        with pytest.raises(UserError, match="not the one that its manifest describes"):
+            open_table(shop / table / "torch" / "R" / "pool")

@@ -7,7 +7,7 @@ The manifest is written last and removed first: a table with a manifest is whole
 
 from workbench.features.indexed import indexed_output, write_indexed
 from workbench.features.layout import find_tables, manifest_path, matrix_path, remove_table
-from workbench.features.reader import FeatureTable, open_table, read_manifest
+from workbench.features.reader import FeatureTable, matrix_intact, open_table, read_manifest
 from workbench.features.writer import TableWriter, refuse_misfits
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "find_tables",
     "indexed_output",
     "manifest_path",
+    "matrix_intact",
     "matrix_path",
     "open_table",
     "read_manifest",

@@ -78,8 +78,10 @@ def read_manifest(table: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def open_table(table: str | Path) -> FeatureTable:
+def open_table(table: str | Path, verify: bool = True) -> FeatureTable:
     """Open a table by its layer folder.
+
+    `verify` compares the matrix with the hash in its manifest, which reads it once.
 
     Raises
     ------
@@ -92,12 +94,24 @@ def open_table(table: str | Path) -> FeatureTable:
         _check_source(table, manifest)
         if not matrix_path(table).is_file():
             return _without_matrix(table, manifest)
-        return FeatureTable(table, manifest["ids"], _load_matrix(table, manifest), manifest)
+        matrix = _load_matrix(table, manifest)
+        if verify and not matrix_intact(table, manifest):
+            raise UserError(
+                "the matrix is not the one that its manifest describes",
+                where=matrix_path(table),
+                mend="extract that layer again, then split again",
+            )
+        return FeatureTable(table, manifest["ids"], matrix, manifest)
     if matrix_path(table).exists():
         raise UserError("this table was not finished", where=table, mend="run the extraction again")
     if table.is_dir() and any(table.glob("*.npy")):
         return _read_folder(table)
     raise UserError("no feature table there", where=table, mend=_advice(table))
+
+
+def matrix_intact(table: Path, manifest: dict[str, Any]) -> bool:
+    """Whether the matrix on disk has the hash that the manifest gives."""
+    return sha256_file(matrix_path(table)) == manifest.get("matrix_sha256")
 
 
 def _load_matrix(table: Path, manifest: dict[str, Any]) -> np.ndarray:

@@ -1,0 +1,5 @@
+"""`python -m bottega`: the command line."""
+
+from bottega.cli import main
+
+main()
