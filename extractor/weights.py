@@ -8,7 +8,6 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import getproxies
@@ -132,7 +131,6 @@ def is_path(name: str) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).is_absolute()
 
 
-@cache
 def sha256_tree(folder: Path) -> str:
     """SHA-256 over the names and bytes of a folder's files, hidden ones aside."""
     digest = hashlib.sha256()

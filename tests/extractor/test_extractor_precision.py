@@ -59,6 +59,7 @@ def test_a_precision_that_is_none(run: Run) -> None:
         run(visual=[{**TINY, "precision": "fp8"}])
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # of the compiler, on Python 3.13.0
 def test_a_compiled_network_is_the_one_that_runs(run: Run, catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The compiler itself takes a minute on a CPU; here it hands the graph back as it is."""
     run(visual=[TINY])
