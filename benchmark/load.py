@@ -50,7 +50,7 @@ def warn_of_changes(folder: Path) -> None:
     if not (folder / "split.json").is_file():
         return
     record = read_json(folder / "split.json")
-    expected = {"reviews.tsv": record.get("recipe", {}).get("reviews_sha256")}
+    expected = {record.get("reviews", "reviews.tsv"): record.get("recipe", {}).get("reviews_sha256")}
     expected |= {f"{name}.tsv": digest for name, digest in record.get("sha256", {}).items()}
     expected |= {f"{name}_indexed.tsv": digest for name, digest in record.get("indexed_sha256", {}).items()}
     changed = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,7 @@ def _split(folder: Path, settings: SplitSettings) -> None:
         write_interactions(folder / f"{name}.tsv", part, part.user_ids[part.users], part.item_ids[part.items])
     summary: dict[str, Any] = {
         "recipe": recipe,
+        "reviews": os.path.relpath(reviews, folder),
         "counts": {name: len(part) for name, part in made.items()},
         "sha256": {name: sha256_file(folder / f"{name}.tsv") for name in PARTS},
     }

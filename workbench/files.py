@@ -48,21 +48,29 @@ def unescape_name(name: str) -> str:
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling to write to; on success it replaces `path`, on failure nothing is left."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+def _disk_errors(path: Path) -> Iterator[None]:
+    """A full disk or a missing permission as one sentence."""
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
+        yield
     except OSError as error:
         raise UserError(
             f"cannot write: {error.strerror or error}",
             where=path,
             mend="free disk space or check permissions",
         ) from error
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling to write to; on success it replaces `path`, on failure nothing is left."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        with _disk_errors(path):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -75,14 +83,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir()
     try:
-        yield temporary
-        swap_folder(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write: {error.strerror or error}",
-            where=path,
-            mend="free disk space or check permissions",
-        ) from error
+        with _disk_errors(path):
+            yield temporary
+            swap_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -383,3 +383,22 @@ def test_a_matrix_that_was_overwritten_in_place_is_refused(shop: Path, place: Pa
     for table in ("visual_embeddings_32", "visual_embeddings_indexed_32"):  # hard links: both are spoilt
         with pytest.raises(UserError, match="not the one that its manifest describes"):
             open_table(shop / table / "torch" / "R" / "pool")
+
+
+def test_reviews_that_lie_elsewhere_are_the_ones_that_are_watched(shop: Path, place: Path, log: list[str]) -> None:
+    elsewhere = place / "elsewhere.tsv"
+    shutil.copy(shop / "reviews.tsv", elsewhere)
+    (shop / "reviews.tsv").write_text("another\tfile\t1\n")
+    (place / "config_files").mkdir(exist_ok=True)
+    file = place / "config_files" / "elsewhere.yml"
+    rule = "{strategy: random_subsampling, test_ratio: 0.2}"
+    file.write_text(
+        "experiment:\n  data_config: {dataset_path: ../elsewhere.tsv}\n"
+        f"  splitting: {{test_splitting: {rule}, validation_splitting: {rule}}}\n"
+    )
+    prepare("shop", file)
+    warn_of_changes(shop)
+    assert not any("changed since" in line for line in log)
+    elsewhere.write_text(elsewhere.read_text() + "new\ti1\t5\n")
+    warn_of_changes(shop)
+    assert any("elsewhere.tsv" in line for line in log if "changed since" in line)
