@@ -1,15 +1,9 @@
 """Elliot's YAML as closed, typed settings."""
 
-from benchmark.config.experiment import (
-    DataConfig,
-    Evaluation,
-    Experiment,
-    ExperimentFile,
-    Meta,
-    ModelBlock,
-    SideInformation,
-    read_experiment_config,
-)
+from benchmark.config.data import DataConfig
+from benchmark.config.evaluation import Evaluation
+from benchmark.config.experiment import Experiment, ExperimentFile, Meta, ModelBlock, read_experiment_config
+from benchmark.config.side_information import SideInformation
 from benchmark.config.splitting import SplitSettings, Splitting, SplittingRule, read_split_config
 
 __all__ = [

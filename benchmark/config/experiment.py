@@ -9,96 +9,13 @@ from typing import Annotated, Any, Literal
 from loguru import logger
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from benchmark.config.data import DataConfig
+from benchmark.config.evaluation import Evaluation
 from benchmark.config.foreign import set_aside
 from benchmark.config.prefiltering import Prefiltering
 from benchmark.config.splitting import Splitting
-from benchmark.data.interactions import Duplicates
-from benchmark.data.modalities import Control, Missing
 from workbench.config import Document, Settings, read_yaml, validate
 from workbench.errors import UserError
-
-_FEATURE_KEY = {"VisualAttribute": "visual", "TextualAttribute": "textual", "AudioAttribute": "audio"}
-
-
-class SideInformation(Settings):
-    """One loader of item features.
-
-    `missing` says what an item without features gets; `control` puts uninformative features in the place of the real
-    ones (rows exchanged among items, or noise of the same scale), the comparison that every multimodal result needs.
-    """
-
-    dataloader: Literal["VisualAttribute", "TextualAttribute", "AudioAttribute"]
-    visual_features: str | None = None
-    textual_features: str | None = None
-    audio_features: str | None = None
-    missing: Missing = "error"
-    control: Control | None = None
-
-    @model_validator(mode="after")
-    def _own_key(self) -> SideInformation:
-        own = f"{self.modality}_features"
-        given = [f"{name}_features" for name in _FEATURE_KEY.values() if getattr(self, f"{name}_features")]
-        if given != [own]:
-            raise ValueError(f"{self.dataloader} takes the key {own}, given: {', '.join(given) or 'none'}")
-        return self
-
-    @property
-    def modality(self) -> str:
-        return _FEATURE_KEY[self.dataloader]
-
-    @property
-    def features(self) -> str:
-        return str(getattr(self, f"{self.modality}_features"))
-
-
-class DataConfig(Settings):
-    """Where interactions and features lie; `fixed`: ready parts, `dataset`: one file that `splitting` cuts."""
-
-    strategy: Literal["fixed", "dataset"]
-    dataset_path: str | None = None
-    train_path: str | None = None
-    validation_path: str | None = None
-    test_path: str | None = None
-    duplicates: Duplicates = "error"
-    side_information: list[SideInformation] = []
-
-    @model_validator(mode="after")
-    def _paths(self) -> DataConfig:
-        needed = {"fixed": ("train_path", "test_path"), "dataset": ("dataset_path",)}[self.strategy]
-        for key in needed:
-            if getattr(self, key) is None:
-                raise ValueError(f"the strategy {self.strategy} needs {key}")
-        foreign = {"fixed": ("dataset_path",), "dataset": ("train_path", "validation_path", "test_path")}[self.strategy]
-        for key in foreign:
-            if getattr(self, key) is not None:
-                raise ValueError(f"the strategy {self.strategy} does not read {key}")
-        names = [side.modality for side in self.side_information]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two loaders of one modality: {', '.join(names)}")
-        return self
-
-
-class Evaluation(Settings):
-    """What is measured: metrics, cutoffs, what is relevant, what is masked at test, which tests compare models."""
-
-    simple_metrics: Annotated[list[str], Field(min_length=1)]
-    cutoffs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
-    relevance_threshold: float = 0.0
-    mask: Literal["train", "train+val"] = "train+val"
-    paired_ttest: bool = False
-    wilcoxon_test: bool = False
-    permutation_test: bool = False
-
-    @property
-    def tests(self) -> list[str]:
-        """Names of the significance tests that are asked for."""
-        names = ("paired_ttest", "wilcoxon_test", "permutation_test")
-        return [name for name in names if getattr(self, name)]
-
-    @field_validator("cutoffs", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, int) else value
 
 
 class Meta(Settings):

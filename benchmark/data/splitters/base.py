@@ -29,11 +29,16 @@ def kept_rows(count: int, test_ratio: float | None, leave_n_out: int | None) -> 
 
 @dataclass(frozen=True)
 class Parts:
-    """Training, validation (None where none was asked for) and test rows of one data set."""
+    """Training, validation (None where none was asked for) and test rows of one data set.
+
+    The inputs are rows of users without training rows that a model is shown before it recommends to them (fold-in).
+    """
 
     train: Interactions
     validation: Interactions | None
     test: Interactions
+    validation_input: Interactions | None = None
+    test_input: Interactions | None = None
 
 
 def split(interactions: Interactions, test: Splitter, validation: Splitter | None, seed: int = 42) -> Parts:

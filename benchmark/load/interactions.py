@@ -1,4 +1,4 @@
-"""Interactions and features of an experiment file."""
+"""The interactions of an experiment file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from loguru import logger
 from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Dataset, build_dataset
 from benchmark.data.interactions import read_interactions, write_interactions
-from benchmark.data.modalities import Modality, load_modality
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Parts, split
 from workbench.files import read_json, sha256_file
@@ -73,13 +72,3 @@ def _save_split(folder: Path, parts: Parts) -> None:
     for path, part in places.items():
         if part is not None:
             write_interactions(path, part, part.user_ids[part.users], part.item_ids[part.items])
-
-
-def load_modalities(file: ExperimentFile, dataset: Dataset) -> list[Modality]:
-    """The features that `side_information` names, in the order of the data set's items."""
-    items = dataset.item_ids[: dataset.n_items]
-    seed = file.experiment.random_seed
-    return [
-        load_modality(side.modality, file.path(side.features), items, side.missing, side.control, seed)
-        for side in file.experiment.data_config.side_information
-    ]
