@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from loguru import logger
 
 from benchmark.config import ExperimentFile, ModelBlock
-from benchmark.evaluation import find_metric
+from benchmark.config.proxies import is_proxy
+from benchmark.evaluation.metrics import better
+from benchmark.measures import Measures
 from benchmark.models.base import Params, Recommender
 from benchmark.models.registry import find_model
 from benchmark.search.grid import grid
@@ -36,14 +38,14 @@ class Plan:
     monitor: str
 
 
-def plan_models(file: ExperimentFile, metrics: list[str]) -> list[Plan]:
-    """One plan a model of the file.
+def plan_models(file: ExperimentFile, measures: Measures) -> list[Plan]:
+    """One plan a model of the file; lists that were made elsewhere have none.
 
     Raises
     ------
     UserError : an unknown model or parameter, a value of the wrong type, a monitor that is not computed, a model twice.
     """
-    plans = [_plan(file, block, metrics) for block in file.models]
+    plans = [_plan(file, block, measures) for block in file.models if not is_proxy(block)]
     names = [plan.name for plan in plans]
     for plan in plans:
         if names.count(plan.name) > 1:
@@ -56,19 +58,7 @@ def plan_models(file: ExperimentFile, metrics: list[str]) -> list[Plan]:
     return plans
 
 
-def plan_metrics(file: ExperimentFile) -> list[str]:
-    """Registered names of the metrics that the file asks for, each once."""
-    at = ("experiment", "evaluation", "simple_metrics")
-    names = []
-    for place, name in enumerate(file.experiment.evaluation.simple_metrics):
-        try:
-            names.append(find_metric(name))
-        except UserError as error:
-            raise UserError(error.what, where=file.document.where((*at, place)), mend=error.mend) from None
-    return list(dict.fromkeys(names))
-
-
-def _plan(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> Plan:
+def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     at = ("experiment", "models", block.name)
     given = file.experiment.external_models_path
     try:
@@ -80,22 +70,28 @@ def _plan(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> Plan:
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
     combinations, varied = grid(ModelBlock(block.name, parameters, block.meta), file.document)
     candidates = [validate(model.Params, combination, file.document, at) for combination in combinations]
-    return Plan(block, model.__name__, model, candidates, varied, _monitor(file, block, metrics))
+    return Plan(block, model.__name__, model, candidates, varied, _monitor(file, block, measures))
 
 
-def _monitor(file: ExperimentFile, block: ModelBlock, metrics: list[str]) -> str:
-    cutoffs = file.experiment.cutoffs
+def _monitor(file: ExperimentFile, block: ModelBlock, measures: Measures) -> str:
     given = block.meta.validation_metric
     if given is None:
-        return f"{metrics[0]}@{cutoffs[0]}"
+        return measures.default_monitor
     where = file.document.where(("experiment", "models", block.name, "meta", "validation_metric"))
     name, _, cutoff = given.partition("@")
     try:
-        name = find_metric(name)
+        name = measures.meaning(name)
     except UserError as error:
         raise UserError(error.what, where=where, mend=error.mend) from None
-    computed = [f"{metric}@{k}" for metric in metrics for k in cutoffs]
-    monitor = f"{name}@{cutoff or cutoffs[0]}"
-    if monitor not in computed:
-        raise UserError(f"validation_metric {given!r} is not computed", where=where, mend=nearest(given, computed))
+    if better(name) != "larger":
+        raise UserError(
+            f"{name} cannot choose: more of it is not better",
+            where=where,
+            mend="choose by a metric of accuracy, such as Recall or nDCG",
+        )
+    monitor = f"{name}@{cutoff or measures.cutoffs[0]}"
+    if monitor not in measures.columns:
+        raise UserError(
+            f"validation_metric {given!r} is not computed", where=where, mend=nearest(given, measures.columns)
+        )
     return monitor

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from bottega.amazon.commands import amazon
+from bottega.data.commands import app as data
 from bottega.features.commands import app as features
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, help="A workbench for multimodal recommendation.")
+app.add_typer(data, name="data")
 app.add_typer(features, name="features")
+app.command()(amazon)
 
 
 @app.callback()

@@ -2,37 +2,128 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.config.side_information import SideInformation
+from benchmark.data.formats.layout import Columns, Format, Layout
 from benchmark.data.interactions import Duplicates
+from benchmark.data.modalities import MissingItems
 from workbench.config import Settings
 
+Rate = Annotated[float, Field(ge=0, lt=1)]
 
-class DataConfig(Settings):
-    """Where interactions and features lie; `fixed`: ready parts, `dataset`: one file that `splitting` cuts."""
+_NEEDED = {
+    "fixed": ("train_path", "test_path"),
+    "dataset": ("dataset_path",),
+    "hierarchy": ("root_folder",),
+    "mmrec": ("dataset_path",),
+}
+_OPTIONAL = {"fixed": ("validation_path", "validation_input_path", "test_input_path")}
+_PATHS = sorted({key for keys in (*_NEEDED.values(), *_OPTIONAL.values()) for key in keys})
 
-    strategy: Literal["fixed", "dataset"]
+
+class ColumnNames(Settings):
+    """Which column is which: names of the header (which declares one), or places from 0."""
+
+    user: str | int
+    item: str | int
+    rating: str | int | None = None
+    timestamp: str | int | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _name_or_place(cls, value: Any) -> Any:
+        if value is not None and not (isinstance(value, str) and value) and not (type(value) is int and value >= 0):
+            raise ValueError("should be a name in the header, or a place from 0")
+        return value
+
+
+class TableSettings(Settings):
+    """How a table of interactions is laid out; what is left out is told by its suffix and first line."""
+
+    format: Format | None = None
+    columns: ColumnNames | None = None
+    separator: str | None = None
+    duplicates: Duplicates = "error"
+
+    @field_validator("separator")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        value = "\t" if value == r"\t" else value  # as an unquoted YAML scalar spells it
+        if value is not None and (len(value) != 1 or value in '\r\n"'):
+            raise ValueError("should be one character, such as a comma, or a tab in double quotes")
+        return value
+
+    @model_validator(mode="after")
+    def _readable(self) -> TableSettings:
+        without = {"separator": ("parquet", "adjacency"), "columns": ("adjacency", "cornac")}
+        for key, formats in without.items():
+            if getattr(self, key) is not None and self.format in formats:
+                raise ValueError(f"the format {self.format} takes no {key}")
+        return self
+
+    def layout(self) -> Layout:
+        """What these settings say, as the reader takes it."""
+        columns = None if self.columns is None else Columns(**self.columns.model_dump())
+        return Layout(self.format, columns, self.separator)
+
+
+class DataConfig(TableSettings):
+    """Where interactions and features lie.
+
+    fixed : ready parts; `validation_input_path` and `test_input_path` hold rows that a model is shown of users without
+        training rows.
+    dataset : one table that `splitting` cuts.
+    hierarchy : Elliot's tree of folds below `root_folder`.
+    mmrec : a `.inter` file, or its folder, whose column x_label is the split.
+
+    missing_rate : share of the items whose features are taken away, or several shares: an axis of the experiment.
+    missing_items : whether all modalities lose those of the same items, or each of its own (`independent`).
+    """
+
+    strategy: Literal["fixed", "dataset", "hierarchy", "mmrec"]
     dataset_path: str | None = None
     train_path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
-    duplicates: Duplicates = "error"
+    validation_input_path: str | None = None
+    test_input_path: str | None = None
+    root_folder: str | None = None
+    missing_rate: Annotated[list[Rate], Field(min_length=1)] = [0.0]
+    missing_items: MissingItems = "same"
     side_information: list[SideInformation] = []
 
     @model_validator(mode="after")
     def _paths(self) -> DataConfig:
-        needed = {"fixed": ("train_path", "test_path"), "dataset": ("dataset_path",)}[self.strategy]
+        needed = _NEEDED[self.strategy]
         for key in needed:
             if getattr(self, key) is None:
                 raise ValueError(f"the strategy {self.strategy} needs {key}")
-        foreign = {"fixed": ("dataset_path",), "dataset": ("train_path", "validation_path", "test_path")}[self.strategy]
-        for key in foreign:
-            if getattr(self, key) is not None:
+        for key in _PATHS:
+            if key not in (*needed, *_OPTIONAL.get(self.strategy, ())) and getattr(self, key) is not None:
                 raise ValueError(f"the strategy {self.strategy} does not read {key}")
+        if self.validation_input_path is not None and self.validation_path is None:
+            raise ValueError("validation_input_path needs validation_path")
+        if self.strategy in ("hierarchy", "mmrec"):
+            for key in ("format", "columns", "separator"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"the strategy {self.strategy} knows its files and takes no {key}")
+        return self
+
+    @field_validator("missing_rate", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return value if isinstance(value, list) else [value]
+
+    @model_validator(mode="after")
+    def _modalities(self) -> DataConfig:
         names = [side.modality for side in self.side_information]
         if len(set(names)) < len(names):
             raise ValueError(f"two loaders of one modality: {', '.join(names)}")
+        if self.missing_rate != [0.0] and not names:
+            raise ValueError("missing_rate takes features away, and side_information loads none")
+        if len(set(self.missing_rate)) < len(self.missing_rate):
+            raise ValueError("missing_rate names a share twice")
         return self

@@ -4,29 +4,59 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from benchmark.config.slices import SliceSettings
+from benchmark.data.dataset import Candidates
 from workbench.config import Settings
+
+Mask = Literal["train", "train+val"]
+Legacy = Literal["elliot", "mmrec"]
+
+_TESTS = ("paired_ttest", "wilcoxon_test", "permutation_test", "bootstrap_test")
 
 
 class Evaluation(Settings):
-    """What is measured: metrics, cutoffs, what is relevant, what is masked at test, which tests compare models."""
+    """What is measured, of whom, among which candidates, and which tests compare models.
+
+    mask : what a user is not recommended at test; by default training and validation items.
+    candidates : which items are ranked: those of the training part (default) or of all parts.
+    legacy : another system's protocol to the digit, with what is wrong in it named and labelled.
+    """
 
     simple_metrics: Annotated[list[str], Field(min_length=1)]
+    complex_metrics: list[dict[str, Any]] = []
     cutoffs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
     relevance_threshold: float = 0.0
-    mask: Literal["train", "train+val"] = "train+val"
+    mask: Mask | None = None
+    candidates: Candidates | None = None
+    legacy: Legacy | None = None
+    slices: SliceSettings | None = None
     paired_ttest: bool = False
     wilcoxon_test: bool = False
     permutation_test: bool = False
+    bootstrap_test: bool = False
 
     @property
     def tests(self) -> list[str]:
         """Names of the significance tests that are asked for."""
-        names = ("paired_ttest", "wilcoxon_test", "permutation_test")
-        return [name for name in names if getattr(self, name)]
+        return [name for name in _TESTS if getattr(self, name)]
 
     @field_validator("cutoffs", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, int) else value
+
+    @field_validator("complex_metrics", mode="before")
+    @classmethod
+    def _none_or_many(cls, value: Any) -> Any:
+        return value or []
+
+    @model_validator(mode="after")
+    def _legacy_stands_alone(self) -> Evaluation:
+        wanted = {"elliot": ("train", "train"), "mmrec": ("train", "all")}
+        if self.legacy is not None:
+            for key, value in zip(("mask", "candidates"), wanted[self.legacy], strict=True):
+                if getattr(self, key) not in (None, value):
+                    raise ValueError(f"`legacy: {self.legacy}` means `{key}: {value}`; remove one of the two")
+        return self

@@ -13,6 +13,7 @@ from benchmark.config.data import DataConfig
 from benchmark.config.evaluation import Evaluation
 from benchmark.config.foreign import set_aside
 from benchmark.config.prefiltering import Prefiltering
+from benchmark.config.sampling import NegativeSampling
 from benchmark.config.splitting import Splitting
 from workbench.config import Document, Settings, read_yaml, validate
 from workbench.errors import UserError
@@ -33,19 +34,25 @@ class Meta(Settings):
 
 
 class Experiment(Settings):
-    """Everything below `experiment:`."""
+    """Everything below `experiment:`.
+
+    seeds : seeds under which the chosen configuration is trained and tested, or how many of them, counted up from the
+        model's own; the table then shows mean and deviation.
+    """
 
     dataset: str
     data_config: DataConfig
     prefiltering: Prefiltering
     splitting: Splitting | None = None
+    negative_sampling: NegativeSampling | None = None
+    seeds: PositiveInt | Annotated[list[int], Field(min_length=1)] | None = None
     top_k: PositiveInt
     evaluation: Evaluation
     models: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     backend: Literal["pytorch"] = "pytorch"
     gpu: int = -1
     external_models_path: str | None = None
-    random_seed: int = 42
+    random_seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     binarize: bool = False
     align_side_with_train: Literal[True] = True
 
@@ -65,12 +72,13 @@ class Experiment(Settings):
     def _consistent(self) -> Experiment:
         if max(self.cutoffs) > self.top_k:
             raise ValueError(f"cutoff {max(self.cutoffs)} is larger than top_k {self.top_k}")
-        if self.data_config.strategy == "dataset" and self.splitting is None:
+        data = self.data_config
+        if self.splitting is not None:
+            self.splitting.check_data(data.strategy, data.validation_path is not None)
+        elif data.strategy == "dataset":
             raise ValueError("the strategy dataset needs a `splitting` block")
-        if self.data_config.strategy == "fixed" and self.splitting is not None:
-            raise ValueError("the strategy fixed reads ready parts: remove `splitting`")
-        if self.data_config.strategy == "fixed" and self.prefiltering:
-            raise ValueError("the strategy fixed reads ready parts: remove `prefiltering`")
+        if data.strategy != "dataset" and self.prefiltering:
+            raise ValueError(f"the strategy {data.strategy} reads ready parts: remove `prefiltering`")
         return self
 
     @property

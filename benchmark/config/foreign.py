@@ -21,8 +21,6 @@ WITHOUT_EFFECT = {
     "config_test": "the whole file is always checked before anything runs",
 }
 NOT_YET = {
-    "negative_sampling": "evaluation ranks all items",
-    "complex_metrics": "use simple_metrics",
     "print_results_as_triplets": "results.json holds every value",
 }
 

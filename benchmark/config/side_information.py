@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import fields
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from loguru import logger
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from benchmark.data.modalities import Control, Missing
+from benchmark.data.modalities import POLICIES, Control, Normalisation, Policy
 from workbench.config import Settings
 
 _FEATURE_KEY = {"VisualAttribute": "visual", "TextualAttribute": "textual", "AudioAttribute": "audio"}
+_WITHOUT_EFFECT = {
+    "visual_pca_features": "models reduce features themselves",
+    "visual_feat_map_features": "models read vectors, not feature maps",
+    "images_src_folder": "images are read by the extractor",
+    "output_image_size": "images are read by the extractor, whose key is `reshape`",
+}
+
+
+class MissingSettings(Settings):
+    """What happens to items without features; a plain string is a policy with its default settings.
+
+    error : refuse. drop : the items leave the data set. zeros, mean, random : see `benchmark.data.modalities`.
+    neighbour_mean : `top_k`. multi_hop : `hops`, `top_k`. pagerank : `alpha`, `top_k`. heat : `time`, `top_k`.
+    """
+
+    policy: Literal[
+        "error", "drop", "zeros", "mean", "random", "neighbour_mean", "multi_hop", "pagerank", "heat"
+    ]  # fmt: skip
+    top_k: PositiveInt | None = None
+    hops: PositiveInt | None = None
+    alpha: Annotated[float, Field(ge=0.01, le=1)] | None = None
+    time: Annotated[PositiveFloat, Field(le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> MissingSettings:
+        kind = POLICIES.get(self.policy)
+        legal = [] if kind is None else [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        strange = [key for key in self._given() if key not in legal]
+        if strange:
+            raise ValueError(f"{self.policy} takes {' and '.join(legal) or 'no further key'}, given: {strange[0]}")
+        return self
+
+    def build(self) -> Policy:
+        """The policy that these settings describe."""
+        if self.policy == "error" or self.policy == "drop":
+            return self.policy
+        return POLICIES[self.policy](**self._given())
+
+    def _given(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"policy"}, exclude_none=True)
 
 
 class SideInformation(Settings):
     """One loader of item features.
 
-    `missing` says what an item without features gets; `control` puts uninformative features in the place of the real
-    ones (rows exchanged among items, or noise of the same scale), the comparison that every multimodal result needs.
+    Elliot's three loaders each name their modality and take the path as `visual_features`, `textual_features` or
+    `audio_features`; `Attribute` takes any `name`, and the path as `features`. A path is a feature table, a folder of
+    `.npy` files, or a matrix (`.npy`), whose rows are item numbers or, with `ids`, the items of a file. `source`
+    says what the rows are of: `items`, or `interactions` (reviews), which are averaged over an item's training rows.
     """
 
-    dataloader: Literal["VisualAttribute", "TextualAttribute", "AudioAttribute"]
+    dataloader: Literal["VisualAttribute", "TextualAttribute", "AudioAttribute", "Attribute"]
+    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")] | None = None
+    features: str | None = None
     visual_features: str | None = None
     textual_features: str | None = None
     audio_features: str | None = None
-    missing: Missing = "error"
+    ids: str | None = None
+    source: Literal["items", "interactions"] = "items"
+    missing: MissingSettings = MissingSettings(policy="error")
+    normalise: Normalisation = "none"
     control: Control | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _set_aside(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("dataloader") != "VisualAttribute":
+            return value
+        for key in _WITHOUT_EFFECT.keys() & value.keys():
+            logger.info("VisualAttribute: `{}` has no effect here: {}", key, _WITHOUT_EFFECT[key])
+        return {key: given for key, given in value.items() if key not in _WITHOUT_EFFECT}
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _plain_policy(cls, value: Any) -> Any:
+        return {"policy": value} if isinstance(value, str) else value
+
     @model_validator(mode="after")
-    def _own_key(self) -> SideInformation:
-        own = f"{self.modality}_features"
-        given = [f"{name}_features" for name in _FEATURE_KEY.values() if getattr(self, f"{name}_features")]
-        if given != [own]:
-            raise ValueError(f"{self.dataloader} takes the key {own}, given: {', '.join(given) or 'none'}")
+    def _own_keys(self) -> SideInformation:
+        general = self.dataloader == "Attribute"
+        own = ["name", "features"] if general else [f"{_FEATURE_KEY[self.dataloader]}_features"]
+        keys = ["name", "features", *(f"{modality}_features" for modality in _FEATURE_KEY.values())]
+        given = [key for key in keys if getattr(self, key)]
+        if given != own:
+            takes = "the keys name and features" if general else f"the key {own[0]}"
+            raise ValueError(f"{self.dataloader} takes {takes}, given: {', '.join(given) or 'none'}")
+        is_matrix = self.path.endswith(".npy")
+        if self.ids is not None and not is_matrix:
+            raise ValueError("`ids` names the rows of a matrix (.npy); other sources name theirs themselves")
+        if self.source == "interactions" and is_matrix and self.ids is None:
+            raise ValueError("a matrix of interactions needs `ids`, one <user>__<item> a line")
         return self
 
     @property
     def modality(self) -> str:
-        return _FEATURE_KEY[self.dataloader]
+        """Name of the modality."""
+        return str(self.name) if self.dataloader == "Attribute" else _FEATURE_KEY[self.dataloader]
 
     @property
-    def features(self) -> str:
-        return str(getattr(self, f"{self.modality}_features"))
+    def path(self) -> str:
+        """Where the features lie, as the file has it."""
+        return str(self.features or getattr(self, f"{self.modality}_features"))

@@ -2,76 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from loguru import logger
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from benchmark.config.data import TableSettings
 from benchmark.config.prefiltering import Prefiltering
-from benchmark.data.interactions import Duplicates
+from benchmark.config.splitting_rules import COLD_START, NamedRecipe, SplittingRule
+from benchmark.data.formats.layout import Layout
+from benchmark.data.interactions import Duplicates, Interactions
 from benchmark.data.prefilters import Prefilter
-from benchmark.data.splitters import FixedTimestamp, RandomSubsampling, Splitter, TemporalHoldOut
+from benchmark.data.splitters import Parts, split_folds
 from workbench.config import Document, Settings, read_yaml, validate
 from workbench.errors import UserError
 
-_NEEDS = {
-    "random_subsampling": ({"test_ratio"}, {"leave_n_out"}),
-    "temporal_hold_out": ({"test_ratio"}, {"leave_n_out"}),
-    "fixed_timestamp": ({"timestamp"}, {"timestamp", "min_below", "min_over"}),
-}
-
-
-class SplittingRule(Settings):
-    """How one part is held out.
-
-    random_subsampling, temporal_hold_out : `test_ratio` (a share of each user's rows) or `leave_n_out` (a number).
-    fixed_timestamp : `timestamp`, unix seconds or `best` (then with `min_below` and `min_over` rows a user).
-    """
-
-    strategy: Literal["random_subsampling", "temporal_hold_out", "fixed_timestamp"]
-    test_ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
-    leave_n_out: Annotated[int, Field(ge=1)] | None = None
-    timestamp: int | Literal["best"] | None = None
-    min_below: PositiveInt | None = None
-    min_over: PositiveInt | None = None
-    folds: Literal[1] = 1
-
-    @model_validator(mode="after")
-    def _own_keys(self) -> SplittingRule:
-        keys = ("test_ratio", "leave_n_out", "timestamp", "min_below", "min_over")
-        given = {key for key in keys if getattr(self, key) is not None}
-        legal = _NEEDS[self.strategy]
-        if given not in legal:
-            choice = ", or ".join(" and ".join(sorted(needed)) for needed in legal)
-            raise ValueError(f"{self.strategy} takes {choice}; given: {', '.join(sorted(given)) or 'none'}")
-        if self.min_below is not None and self.timestamp != "best":
-            raise ValueError("min_below and min_over go with `timestamp: best`")
-        return self
-
-    def build(self) -> Splitter:
-        """The splitter that this rule describes."""
-        if self.strategy == "fixed_timestamp":
-            assert self.timestamp is not None
-            return FixedTimestamp(self.timestamp, self.min_below or 1, self.min_over or 1)
-        kind = RandomSubsampling if self.strategy == "random_subsampling" else TemporalHoldOut
-        return kind(self.test_ratio, self.leave_n_out)
-
 
 class Splitting(Settings):
-    """Elliot's `splitting` block."""
+    """Elliot's `splitting` block: a rule for each held-out part, or a published recipe for both.
+
+    `validation_splitting` alone is for data whose test part is ready.
+    """
 
     save_on_disk: bool = False
     save_folder: str | None = None
-    test_splitting: SplittingRule
+    recipe: NamedRecipe | None = None
+    test_splitting: SplittingRule | None = None
     validation_splitting: SplittingRule | None = None
 
     @model_validator(mode="after")
-    def _folder(self) -> Splitting:
+    def _legal(self) -> Splitting:
         if self.save_on_disk and not self.save_folder:
             raise ValueError("save_on_disk needs a save_folder")
+        test, validation = self.test_splitting, self.validation_splitting
+        if self.recipe and (test or validation):
+            raise ValueError("a recipe makes both parts: remove test_splitting and validation_splitting")
+        if not (self.recipe or test or validation):
+            raise ValueError("names nothing to hold out: give test_splitting and validation_splitting, or a recipe")
+        if validation and validation.strategy in COLD_START and (test is None or test.strategy != validation.strategy):
+            raise ValueError(
+                f"{validation.strategy} on validation takes users or items out of training that the test part needs: "
+                "use it on test, too"
+            )
         return self
+
+    def check_data(self, strategy: str, has_validation: bool) -> None:
+        """`ValueError` unless this block fits the data: `dataset` (one file), or ready parts under another strategy."""
+        if strategy == "dataset":
+            if not (self.recipe or self.test_splitting):
+                raise ValueError("the strategy dataset needs a test_splitting or a recipe in its `splitting`")
+        elif self.recipe or self.test_splitting or has_validation:
+            raise ValueError(
+                f"the strategy {strategy} reads ready parts: remove `splitting`"
+                + ("" if has_validation else " (or keep only its validation_splitting)")
+            )
+
+    def folds(self, interactions: Interactions, seed: int) -> list[list[Parts]]:
+        """The parts, `[test fold][validation fold]`; needs a recipe or a test_splitting."""
+        if self.recipe:
+            return [[self.recipe.build().parts(interactions, seed)]]
+        assert self.test_splitting is not None
+        validation = self.validation_splitting
+        return split_folds(interactions, self.test_splitting.build(), validation.build() if validation else None, seed)
+
+    def description(self) -> dict[str, Any]:
+        """What determines the parts, besides rows and seed: the names of the rules with all their values."""
+        named = {"recipe": self.recipe, "test": self.test_splitting, "validation": self.validation_splitting}
+        built = {name: settings.build() for name, settings in named.items() if settings is not None}
+        return {name: {"rule": type(rule).__name__, **vars(rule)} for name, rule in built.items()}
 
 
 class _SplitFile(Settings):
@@ -79,27 +79,31 @@ class _SplitFile(Settings):
 
     splitting: Splitting
     prefiltering: Prefiltering
-    random_seed: int = 42
-    duplicates: Duplicates = "error"
+    random_seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    data_config: TableSettings = TableSettings()
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How a data set is split; `reviews` None means `data/<dataset>/reviews.tsv`."""
+    """How a data set is split; `reviews` None means `data/<dataset>/reviews.tsv`. `layout` is that of the reviews."""
 
     prefilters: list[tuple[str, Prefilter]]
-    test: Splitter
-    validation: Splitter
+    splitting: Splitting
     seed: int
     duplicates: Duplicates
+    layout: Layout
     reviews: Path | None
 
     def recipe(self) -> dict[str, Any]:
         """What determines the split, besides the reviews."""
-        rules = {"test": self.test, "validation": self.validation}
-        parts = {name: {"rule": type(rule).__name__, **vars(rule)} for name, rule in rules.items()}
         prefilters = [[name, vars(prefilter)] for name, prefilter in self.prefilters]
-        return {"prefilters": prefilters, **parts, "seed": self.seed, "duplicates": self.duplicates}
+        return {
+            "prefilters": prefilters,
+            **self.splitting.description(),
+            "seed": self.seed,
+            "duplicates": self.duplicates,
+            "layout": asdict(self.layout),
+        }
 
 
 def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
@@ -108,7 +112,7 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
         raise UserError(f"{dataset!r} is no data set name", mend="give the name of a folder in data/")
     default = Path("config_files") / f"split_{dataset}.yml"
     if path is None and not default.is_file():
-        return SplitSettings([], RandomSubsampling(0.2), RandomSubsampling(0.1), 42, "error", None)
+        return SplitSettings([], _default(), 42, "error", Layout(), None)
     document = read_yaml(path or default)
     experiment = document.data.get("experiment")
     if not isinstance(experiment, dict) or "splitting" not in experiment:
@@ -118,32 +122,37 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
             mend="docs/protocol.md shows a whole file",
         )
     wanted = {key: experiment[key] for key in ("splitting", "prefiltering", "random_seed") if key in experiment}
-    data_config = experiment.get("data_config") or {}
-    if "duplicates" in data_config:
-        wanted["duplicates"] = data_config["duplicates"]
+    data_config = experiment.get("data_config")
+    if isinstance(data_config, dict):  # which has more keys than a split needs
+        wanted["data_config"] = {key: data_config[key] for key in TableSettings.model_fields if key in data_config}
+    elif data_config is not None:
+        wanted["data_config"] = data_config
     settings = validate(_SplitFile, wanted, document, at=("experiment",))
-    if settings.splitting.validation_splitting is None:
-        raise UserError(
-            "no validation_splitting: models could only be chosen by their test figures",
-            where=document.where(("experiment", "splitting")),
-            mend="add a validation_splitting",
-        )
+    _refuse_half(settings.splitting, document)
     if settings.splitting.save_on_disk:
         where = document.where(("experiment", "splitting", "save_folder"))
         logger.info("{}: `save_folder` has no effect here: the parts are written to data/{}", where, dataset)
-    reviews = _reviews(data_config, dataset, document)
-    splitting = settings.splitting
-    assert splitting.validation_splitting is not None
+    given = data_config.get("dataset_path") if isinstance(data_config, dict) else None
+    reviews = document.path.parent / str(given).replace("{0}", dataset) if given else None
+    prefilters: list[tuple[str, Prefilter]] = [(rule.strategy, rule.build()) for rule in settings.prefiltering]
+    table = settings.data_config
     return SplitSettings(
-        [(rule.strategy, rule.build()) for rule in settings.prefiltering],
-        splitting.test_splitting.build(),
-        splitting.validation_splitting.build(),
-        settings.random_seed,
-        settings.duplicates,
-        reviews,
+        prefilters, settings.splitting, settings.random_seed, table.duplicates, table.layout(), reviews
     )
 
 
-def _reviews(data_config: dict[str, Any], dataset: str, document: Document) -> Path | None:
-    given = data_config.get("dataset_path")
-    return document.path.parent / str(given).replace("{0}", dataset) if given else None
+def _default() -> Splitting:
+    test, validation = (SplittingRule(strategy="random_subsampling", test_ratio=ratio) for ratio in (0.2, 0.1))
+    return Splitting(test_splitting=test, validation_splitting=validation)
+
+
+def _refuse_half(splitting: Splitting, document: Document) -> None:
+    where = document.where(("experiment", "splitting"))
+    if splitting.recipe is None and splitting.test_splitting is None:
+        raise UserError("no test_splitting: there would be no test part", where=where, mend="add a test_splitting")
+    if splitting.recipe is None and splitting.validation_splitting is None:
+        raise UserError(
+            "no validation_splitting: models could only be chosen by their test figures",
+            where=where,
+            mend="add a validation_splitting",
+        )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from loguru import logger
 
 from benchmark.data.interactions import Interactions
 from benchmark.data.splitters import Parts
+from workbench.arrays import number_ids, used_codes
 from workbench.errors import UserError
 from workbench.files import fingerprint, sha256_array
+
+Candidates = Literal["train", "all"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Csr:
 
     @staticmethod
     def build(users: np.ndarray, items: np.ndarray, values: np.ndarray, n_users: int) -> Csr:
-        order = np.lexsort((items, users))
+        order = np.argsort(users * (int(items.max(initial=0)) + 1) + items, kind="stable")
         indptr = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(users, minlength=n_users), out=indptr[1:])
         return Csr(indptr, items[order].astype(np.int64), values[order].astype(np.float32))
@@ -51,15 +54,17 @@ class Csr:
 class Dataset:
     """One split, re-indexed.
 
-    The universe of users and items is that of the training part, as in Elliot: candidates are its items. Items are
-    numbered in the order in which they first stand in the training file; items that only stand in held-out files follow
-    with numbers from `n_items` on. They are never candidates, and count in the denominators of the metrics.
+    Users are those of the training part, and after them those whose rows are only shown (fold-in). Items are numbered
+    in the order in which they first stand in the training part; items that only stand elsewhere follow. Candidates are
+    the first `n_items`: the training items, as in Elliot, or all of them, as in MMRec. A held-out item that is no
+    candidate counts in the denominators of the metrics.
 
     Attributes
     ----------
-    user_ids, item_ids : raw ids by number; `item_ids` goes on after `n_items` with the held-out-only items.
+    user_ids, item_ids : raw ids by number; `item_ids` may go on after `n_items`.
     n_items : number of candidate items.
     train, validation, test : CSR over (users, items).
+    validation_input, test_input : rows that a model is shown before it recommends to users without training rows.
     """
 
     user_ids: Sequence[str]
@@ -68,58 +73,66 @@ class Dataset:
     train: Csr
     validation: Csr | None
     test: Csr
+    validation_input: Csr | None = None
+    test_input: Csr | None = None
 
     @property
     def n_users(self) -> int:
         return len(self.user_ids)
 
+    @property
+    def train_counts(self) -> np.ndarray:
+        """(I,) int64: training rows of each candidate item."""
+        return np.bincount(self.train.items, minlength=self.n_items)
+
     def fingerprint(self) -> str:
-        """Hash of ids and of all three parts."""
-        parts = [self.train, self.validation, self.test]
-        arrays = [array for part in parts if part is not None for array in (part.indptr, part.items, part.values)]
-        ids = "\n".join([*self.user_ids, "", *self.item_ids])
-        return fingerprint([ids, *[sha256_array(array) for array in arrays]])
+        """Hash of ids and of all parts."""
+        parts = [self.train, self.validation, self.test, self.validation_input, self.test_input]
+        hashes = [
+            None if part is None else [sha256_array(array) for array in (part.indptr, part.items, part.values)]
+            for part in parts
+        ]
+        return fingerprint(["\n".join(self.user_ids), "\n".join(self.item_ids), self.n_items, hashes])
 
 
-def build_dataset(parts: Parts, binarize: bool = False) -> Dataset:
-    """Re-index a split; held-out rows of users without training rows are left out, with a warning that counts them."""
-    train = parts.train
-    user_index = _appearance(train.users, train.user_ids)
-    item_index = _appearance(train.items, train.item_ids)
-    n_items = len(item_index)
+def build_dataset(parts: Parts, binarize: bool = False, candidates: Candidates = "train") -> Dataset:
+    """Re-index a split.
+
+    Rows of users who neither train nor are shown (fold-in) are left out: nothing is known of them.
+
+    Parameters
+    ----------
+    binarize : every rating becomes 1.
+    candidates : `train`: the items of the training part; `all`: those of every part.
+
+    Raises
+    ------
+    UserError : a held-out part has no row of a known user.
+    """
+    inputs = {"validation_input": parts.validation_input, "test_input": parts.test_input}
     held_out = {"validation": parts.validation, "test": parts.test}
-    for part in held_out.values():
-        if part is not None:
-            for identifier in part.item_ids[_first(part.items)]:
-                item_index.setdefault(identifier, len(item_index))
-    csr = {
-        name: _encode(name, part, user_index, item_index, binarize)
-        for name, part in held_out.items()
-        if part is not None
-    }
-    encoded_train = _encode("training", train, user_index, item_index, binarize)
-    _warn_overlap(encoded_train, csr, len(item_index))
-    return Dataset(list(user_index), list(item_index), n_items, encoded_train, csr.get("validation"), csr["test"])
-
-
-def _first(codes: np.ndarray) -> np.ndarray:
-    _, first = np.unique(codes, return_index=True)
-    return codes[np.sort(first)]
-
-
-def _appearance(codes: np.ndarray, ids: np.ndarray) -> dict[str, int]:
-    return {identifier: number for number, identifier in enumerate(ids[_first(codes)])}
+    everything = {name: part for name, part in {"train": parts.train, **held_out, **inputs}.items() if part is not None}
+    known = [part for part in (parts.train, *inputs.values()) if part is not None]
+    users = number_ids((part.user_ids, part.users) for part in known)
+    items = number_ids((part.item_ids, part.items) for part in everything.values())
+    n_items = len(items) if candidates == "all" else len(used_codes(parts.train.items))
+    csr = {name: _encode(name, part, users, items, binarize) for name, part in everything.items()}
+    return Dataset(
+        list(users),
+        list(items),
+        n_items,
+        csr["train"],
+        csr.get("validation"),
+        csr["test"],
+        csr.get("validation_input"),
+        csr.get("test_input"),
+    )
 
 
 def _encode(name: str, part: Interactions, users: dict[str, int], items: dict[str, int], binarize: bool) -> Csr:
     user_numbers = np.array([users.get(identifier, -1) for identifier in part.user_ids], dtype=np.int64)[part.users]
     item_numbers = np.array([items.get(identifier, -1) for identifier in part.item_ids], dtype=np.int64)[part.items]
     known = user_numbers >= 0
-    if not known.all():
-        strangers = len(np.unique(part.users[~known]))
-        logger.warning(
-            "{}: {} rows of {} users without training rows are left out", name, int((~known).sum()), strangers
-        )
     if not known.any():
         raise UserError(
             f"the {name} split has no row of a user that stands in training",
@@ -127,13 +140,3 @@ def _encode(name: str, part: Interactions, users: dict[str, int], items: dict[st
         )
     values = np.ones(len(part)) if binarize else part.ratings
     return Csr.build(user_numbers[known], item_numbers[known], values[known], len(users))
-
-
-def _warn_overlap(train: Csr, held_out: dict[str, Csr], n_ids: int) -> None:
-    seen = train.users * n_ids + train.items
-    for name, part in held_out.items():
-        keys = part.users * n_ids + part.items
-        common = int(np.isin(keys, seen).sum())
-        if common:
-            logger.warning("{} (user, item) pairs of {} also stand in an earlier part", common, name)
-        seen = np.concatenate([seen, keys])

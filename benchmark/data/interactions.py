@@ -9,12 +9,21 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from loguru import logger
 
+from benchmark.data.formats.adjacency import read_adjacency
+from benchmark.data.formats.delimited import read_delimited
+from benchmark.data.formats.headers import dialect_of
+from benchmark.data.formats.layout import Layout, recognise
+from benchmark.data.formats.parquet import read_parquet
+from benchmark.data.formats.rows import Rows, Texts
+from benchmark.data.formats.text import check_file, plain_suffix
+from benchmark.data.formats.tuples import read_tuples
 from workbench.errors import UserError
 from workbench.files import atomic_file
 
-COLUMNS = ("user", "item", "rating", "timestamp")
-Duplicates = Literal["error", "first", "last"]
+Duplicates = Literal["error", "first", "last", "max"]
+_UNWRITABLE = re.compile("[\t\r\n\0\ud800-\udfff]|^\ufeff|^$")  # no cell of a UTF-8 TSV can hold these
 
 
 @dataclass(frozen=True)
@@ -53,31 +62,108 @@ class Interactions:
         )
 
 
-def read_interactions(path: str | Path, duplicates: Duplicates = "error") -> Interactions:
-    """Read a tab-separated file without header: user, item, [rating, [timestamp]].
+def read_interactions(path: str | Path, duplicates: Duplicates = "error", layout: Layout | None = None) -> Interactions:
+    """Read one table of interactions; by default a TSV without header: user, item, [rating, [timestamp]].
 
     Parameters
     ----------
-    path : the file; UTF-8.
-    duplicates : what to do with a (user, item) pair that stands twice: refuse, or keep its first or last row.
+    path : the file; text is UTF-8, plain or gzipped.
+    duplicates : what to do with a (user, item) pair that stands twice: refuse, or keep its first or last row, or the
+        row with its highest rating (`max`; the first among equals). Kept rows stay in file order.
+    layout : format, columns and separator; what it leaves open is told by the suffix and by a header that leaves no
+        doubt (RecBole's, MMRec's).
 
     Raises
     ------
     UserError : no such file, no rows, or a row that cannot be read; the message names the line.
     """
     path = Path(path)
-    frame = _read_frame(path)
-    users, user_ids = _codes(frame["user"])
-    items, item_ids = _codes(frame["item"])
-    ratings, rating_texts = np.ones(len(frame)), None
-    if "rating" in frame:
-        ratings = _numbers(frame["rating"], "rating", path)
-        rating_texts = frame["rating"].to_numpy(dtype=object)
-    timestamps = None
-    if "timestamp" in frame and not (frame["timestamp"] == "").all():
-        timestamps = _seconds(frame["timestamp"], path)
-    interactions = Interactions(users, items, user_ids, item_ids, ratings, rating_texts, timestamps)
-    return _resolve_duplicates(interactions, frame.index.to_numpy() + 1, duplicates, path)
+    rows = read_rows(path, layout or Layout())
+    data, repeated = resolve_duplicates(interactions_of(rows, path), rows, duplicates, path)
+    announce(path, data, repeated, duplicates)
+    return data
+
+
+def read_rows(path: Path, layout: Layout) -> Rows:
+    """One table as it stands in the file."""
+    check_file(path)
+    form = recognise(path, layout)
+    suffix = plain_suffix(path)
+    if form == "parquet":
+        return read_parquet(path, layout)
+    if form == "adjacency":
+        return read_adjacency(path)
+    if form == "cornac" and suffix in (".npy", ".json"):
+        return read_tuples(path, suffix)
+    return read_delimited(path, dialect_of(path, layout, form))
+
+
+def interactions_of(rows: Rows, path: Path) -> Interactions:
+    """Rows with ids in ascending order, ratings as numbers and times in seconds; `path` is for messages.
+
+    Raises
+    ------
+    UserError : an id that no TSV can hold, a rating or a timestamp that is no finite number.
+    """
+    users, user_ids = _sorted_ids(rows.users, "user", rows, path)
+    items, item_ids = _sorted_ids(rows.items, "item", rows, path)
+    ratings, rating_texts = np.ones(len(rows)), None
+    if rows.ratings is not None:
+        ratings = _numbers(rows.ratings, "rating", rows, path)
+        rating_texts = rows.ratings.values[rows.ratings.codes]
+    return Interactions(users, items, user_ids, item_ids, ratings, rating_texts, _seconds(rows, path))
+
+
+def resolve_duplicates(
+    data: Interactions, rows: Rows, rule: Duplicates, path: Path, places: np.ndarray | None = None
+) -> tuple[Interactions, int]:
+    """Keep one row of each pair by a rule; also returns how many rows were dropped.
+
+    `places` (T,) names the row of `rows` behind each row of `data`, for messages; default: the same.
+
+    Raises
+    ------
+    UserError : the rule is `error` and some pair stands twice.
+    """
+    keys = data.users * len(data.item_ids) + data.items
+    ordered = np.sort(keys)
+    repeated = int((ordered[1:] == ordered[:-1]).sum())
+    del ordered
+    if not repeated:
+        return data, 0
+    # stable: rows of a pair stay in file order, and so do equally rated ones
+    order = np.lexsort((-data.ratings, keys)) if rule == "max" else np.argsort(keys, kind="stable")
+    again: np.ndarray = np.zeros(len(keys), dtype=bool)  # in sorted order: the same pair stands just before
+    again[1:] = keys[order][1:] == keys[order][:-1]
+    if rule == "error":
+        second = int(again.argmax())
+        pair = order[[second - 1, second]]
+        user, item = data.user_ids[data.users[pair[0]]], data.item_ids[data.items[pair[0]]]
+        lines = [rows.line(int(row if places is None else places[row])) for row in pair]
+        raise UserError(
+            f"user {user!r} and item {item!r} stand together on lines {lines[0]} and {lines[1]} "
+            f"({repeated} rows repeat a pair)",
+            where=f"{path}:{lines[1]}",
+            mend="remove one, or say `duplicates: first` (or last, or max) below experiment.data_config",
+        )
+    if rule == "last":
+        again = np.append(again[1:], False)
+    keep = np.ones(len(keys), dtype=bool)
+    keep[order[again]] = False
+    return data.select(keep), repeated
+
+
+def announce(name: object, data: Interactions, repeated: int, rule: Duplicates) -> None:
+    """One log line: rows, users, items, what was dropped by which rule, range of ratings, span of time."""
+    counts = [f"{len(data):,} rows", f"{_used(data.users):,} users", f"{_used(data.items):,} items"]
+    if repeated:
+        counts.append(f"{repeated:,} rows of doubled pairs dropped (kept: {rule})")
+    if data.rating_texts is not None:
+        counts.append(f"ratings {data.ratings.min():g} to {data.ratings.max():g}")
+    if data.timestamps is not None:
+        first, last = (np.datetime64(int(time), "s") for time in (data.timestamps.min(), data.timestamps.max()))
+        counts.append(f"{first.astype('datetime64[D]')} to {last.astype('datetime64[D]')}")
+    logger.info("{}: {}", name, ", ".join(counts))
 
 
 def write_interactions(path: Path, interactions: Interactions, users: np.ndarray, items: np.ndarray) -> None:
@@ -85,137 +171,61 @@ def write_interactions(path: Path, interactions: Interactions, users: np.ndarray
     columns: dict[str, np.ndarray] = {"user": users, "item": items}
     if interactions.rating_texts is not None:
         columns["rating"] = interactions.rating_texts
+    elif interactions.timestamps is not None:
+        columns["rating"] = np.ones(len(interactions), dtype=np.int64)  # the third column is the rating
     if interactions.timestamps is not None:
         columns["timestamp"] = interactions.timestamps
     with atomic_file(path) as temporary:
         pd.DataFrame(columns).to_csv(temporary, sep="\t", header=False, index=False, quoting=3, encoding="utf-8")
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError("no such interaction file", where=path, mend="put a TSV there: user, item, rating, timestamp")
-    if path.stat().st_size == 0:
-        raise UserError("the file is empty", where=path, mend="put a row for each user and item there")
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            width = len(stream.readline().rstrip("\r\n").split("\t"))
-        if not 2 <= width <= len(COLUMNS):
-            raise UserError(
-                f"{width} tab-separated columns where 2 to 4 are expected (user, item, rating, timestamp)",
-                where=f"{path}:1",
-                mend="separate the columns by tabs, without a header",
-            )
-        frame = pd.read_csv(
-            path,
-            sep="\t",
-            header=None,
-            names=list(COLUMNS[:width]),
-            index_col=False,
-            dtype=str,
-            quoting=3,
-            na_filter=False,
-            skip_blank_lines=False,
-            encoding="utf-8-sig",
-            low_memory=False,
-        )
-    except UnicodeDecodeError as error:
-        where = f"{path}:{_first_undecodable(path)}"
-        raise UserError(f"not UTF-8 text: {error.reason}", where=where, mend="save the file as UTF-8") from error
-    except pd.errors.EmptyDataError as error:
-        raise UserError("the file is empty", where=path) from error
-    except pd.errors.ParserError as error:
-        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        where = f"{path}:{found[2]}" if found else str(path)
-        what = f"{found[3]} columns where the first line has {found[1]}" if found else str(error)
-        raise UserError(what, where=where, mend="mend or remove that line") from error
-    missing = np.column_stack([(frame[name] == "").to_numpy() for name in frame.columns])
-    blank = missing.all(axis=1)
-    required = [position for position, name in enumerate(frame.columns) if name != "timestamp"]
-    broken = missing[:, required].any(axis=1) & ~blank
-    if broken.any():
-        row = int(broken.argmax())
-        name = frame.columns[required[int(missing[row, required].argmax())]]
-        raise UserError(
-            f"no {name} in this row ({int(broken.sum())} such rows in all)",
-            where=f"{path}:{row + 1}",
-            mend="complete or remove the row",
-        )
-    frame = frame.loc[np.flatnonzero(~blank)]
-    if frame.empty:
-        raise UserError("the file holds no interactions", where=path)
-    return frame
+def _used(codes: np.ndarray) -> int:
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
-def _first_undecodable(path: Path) -> int:
-    """Number of the first line that is not UTF-8."""
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 1
-
-
-def _codes(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def _sorted_ids(texts: Texts, role: str, rows: Rows, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Codes (T,) and the ids that they stand for, in ascending order."""
-    codes, uniques = pd.factorize(column)
-    ids = uniques.to_numpy(dtype=object)
-    order = np.argsort(ids, kind="stable")
+    for place, identifier in enumerate(texts.values):
+        if _UNWRITABLE.search(identifier):
+            line = rows.line(int((texts.codes == place).argmax()))
+            raise UserError(
+                f"the {role} {identifier!r} holds a tab, a line end or another character that no TSV can hold",
+                where=f"{path}:{line}",
+                mend="rename it: the parts of a split are TSV files",
+            )
+    order = np.argsort(texts.values, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return rank[codes], ids[order]
+    return rank[texts.codes], texts.values[order]
 
 
-def _numbers(column: pd.Series, name: str, path: Path) -> np.ndarray:
-    codes, texts = pd.factorize(column)
-    values = pd.to_numeric(texts.to_numpy(dtype=object), errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(values)[codes]
+def _numbers(texts: Texts, name: str, rows: Rows, path: Path) -> np.ndarray:
+    values = pd.to_numeric(texts.values, errors="coerce").astype(np.float64)
+    wrong = ~np.isfinite(values)[texts.codes]
     if wrong.any():
         row = int(wrong.argmax())
-        line = int(column.index[row]) + 1
-        header = "; is it a header? Files of interactions have none" if line == 1 else ""
+        line, found, count = rows.line(row), texts.values[texts.codes[row]], int(wrong.sum())
+        header = "; is it a header? Then say which `columns` the file has" if line == 1 else ""
         raise UserError(
-            f"the {name} {texts[codes[row]]!r} is not a number{header} ({int(wrong.sum())} such rows in all)",
+            f"the {name} {found!r} is not a number{header} ({count} such rows in all)",
             where=f"{path}:{line}",
             mend="mend or remove the row",
         )
-    return values[codes]
+    return values[texts.codes]
 
 
-def _seconds(column: pd.Series, path: Path) -> np.ndarray:
-    """Unix seconds (T,) int64; fractions of a second are cut off."""
-    values = _numbers(column, "timestamp", path)
-    wrong = np.abs(values) >= 2**53
+def _seconds(rows: Rows, path: Path) -> np.ndarray | None:
+    """Unix seconds (T,) int64; fractions of a second are cut off. None where there are none."""
+    given = rows.timestamps
+    if given is None or (isinstance(given, Texts) and given.values.tolist() == [""]):
+        return None
+    values = _numbers(given, "timestamp", rows, path) if isinstance(given, Texts) else given
+    wrong = ~(np.abs(values) < 2**53)
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"the timestamp {column.iloc[row]!r} is out of range ({int(wrong.sum())} such rows in all)",
-            where=f"{path}:{int(column.index[row]) + 1}",
+            f"the timestamp {values[row]:g} is out of range ({int(wrong.sum())} such rows in all)",
+            where=f"{path}:{rows.line(row)}",
             mend="give unix seconds",
         )
     return values.astype(np.int64)
-
-
-def _resolve_duplicates(data: Interactions, lines: np.ndarray, rule: Duplicates, path: Path) -> Interactions:
-    keys = data.users * len(data.item_ids) + data.items
-    order = np.argsort(keys, kind="stable")
-    again: np.ndarray = np.zeros(len(keys), dtype=bool)  # in sorted order: the same pair stands just before
-    again[1:] = keys[order][1:] == keys[order][:-1]
-    if not again.any():
-        return data
-    if rule == "error":
-        second = int(again.argmax())
-        rows = order[second - 1], order[second]
-        user, item = data.user_ids[data.users[rows[0]]], data.item_ids[data.items[rows[0]]]
-        raise UserError(
-            f"user {user!r} and item {item!r} stand together on lines {lines[rows[0]]} and {lines[rows[1]]} "
-            f"({int(again.sum())} rows repeat a pair)",
-            where=f"{path}:{lines[rows[1]]}",
-            mend="remove one, or say `duplicates: first` (or last) below experiment.data_config in the YAML file",
-        )
-    if rule == "last":
-        again = np.append(again[1:], False)
-    keep = np.ones(len(keys), dtype=bool)
-    keep[order[again]] = False
-    return data.select(keep)

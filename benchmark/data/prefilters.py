@@ -10,6 +10,7 @@ import numpy as np
 from loguru import logger
 
 from benchmark.data.interactions import Interactions
+from workbench.arrays import used_codes
 from workbench.errors import UserError
 
 
@@ -92,5 +93,5 @@ def apply_prefilters(interactions: Interactions, prefilters: Sequence[tuple[str,
 
 
 def _counts(interactions: Interactions) -> str:
-    users, items = len(np.unique(interactions.users)), len(np.unique(interactions.items))
+    users, items = len(used_codes(interactions.users)), len(used_codes(interactions.items))
     return f"{len(interactions):,} interactions of {users:,} users on {items:,} items"

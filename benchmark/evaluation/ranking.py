@@ -5,62 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.data.dataset import Csr
+from benchmark.evaluation.full_ranks import FullPass, FullRanks
+from benchmark.evaluation.held_out import HeldOut, RelevantRows
 from benchmark.models.base import Diverged
 
 BLOCK_BYTES = 32 * 2**20  # scores held at a time; larger blocks leave the processor's cache and gain nothing
-
-
-class HeldOut:
-    """The relevant held-out items of each user, ready to be looked up.
-
-    Parameters
-    ----------
-    part : held-out rows, CSR over (U, I').
-    n_ids : I', one more than the largest item number in `part`.
-    threshold : a row is relevant if its rating is at least this.
-    k : the longest list that will be judged.
-
-    Attributes
-    ----------
-    users : (E,) int64, users with at least one relevant item; only they are judged.
-    relevant : (E,) int64, how many relevant items each has.
-    ideal : (E, k) float64, gains of the best possible list, zero-padded; gain = 2^(rating - threshold + 1) - 1.
-    """
-
-    def __init__(self, part: Csr, n_ids: int, threshold: float, k: int, device: torch.device) -> None:
-        rows = part.values >= threshold
-        users, items = part.users[rows], part.items[rows]
-        with np.errstate(over="ignore"):  # infinite from ratings of about 1,000 on; graded nDCG refuses them
-            gains = np.exp2(part.values[rows].astype(np.float64) - threshold + 1) - 1
-        counts = np.bincount(users, minlength=len(part.indptr) - 1)
-        order = np.lexsort((-gains, users))
-        rank = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
-        kept = rank < k
-        judged = np.flatnonzero(counts)
-        row_of = np.full(len(counts), -1)
-        row_of[judged] = np.arange(len(judged))
-        ideal = np.zeros((len(judged), k))
-        ideal[row_of[users[order][kept]], rank[kept]] = gains[order][kept]
-        self._n_ids = n_ids
-        self._keys = torch.from_numpy(users * n_ids + items).to(device)  # ascending, as CSR is
-        self._gains = torch.from_numpy(gains).to(device)
-        self.users = torch.from_numpy(judged).to(device)
-        self.relevant = torch.from_numpy(counts[judged]).to(device)
-        self.ideal = torch.from_numpy(ideal).to(device)
-
-    def gains(self, users: Tensor, items: Tensor) -> Tensor:
-        """(B, k) float64 gains of the listed items (B, k) for the users (B,); 0 for an item that is not relevant."""
-        if len(self._keys) == 0:
-            return torch.zeros(items.shape, dtype=torch.float64, device=items.device)
-        keys = users[:, None] * self._n_ids + items
-        places = torch.searchsorted(self._keys, keys).clamp_(max=len(self._keys) - 1)
-        return torch.where(self._keys[places] == keys, self._gains[places], 0.0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +31,8 @@ class Ranking:
     gains : (E, k) float64; above 0 exactly at hits.
     relevant : (E,) int64, relevant held-out items of each user.
     ideal : (E, k) float64, gains of the best possible list.
+    rows : the relevant rows, None where only their number is known.
+    full : ranks and scores of the relevant rows, None unless they were asked for.
     """
 
     users: Tensor
@@ -83,11 +41,20 @@ class Ranking:
     gains: Tensor
     relevant: Tensor
     ideal: Tensor
+    rows: RelevantRows | None = None
+    full: FullRanks | None = None
 
     @cached_property
     def hits(self) -> Tensor:
         """(E, k) float64, 1 at hits."""
         return (self.gains > 0).double()
+
+
+class Masker(Protocol):
+    """Decides what can be recommended."""
+
+    def apply(self, scores: Tensor, users: Tensor) -> None:
+        """Set the scores (B, I) of items that must not be recommended to the users (B,) to minus infinity, in place."""
 
 
 class Mask:
@@ -111,49 +78,68 @@ class Mask:
         scores.view(-1)[rows * scores.shape[1] + self._items[places]] = -torch.inf
 
 
-def rank(score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Mask, k: int, n_items: int) -> Ranking:
+def rank(
+    score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Masker, k: int, n_items: int, full: bool = False
+) -> Ranking:
     """Rank all candidates for every judged user, in blocks.
 
     Parameters
     ----------
     score : users (B,) -> scores (B, I), a tensor of their own: it is written to.
     k : length of the lists; longer than I is cut to I and padded.
+    full : whether to find the ranks of all relevant items too, for which every score is looked at again.
 
     Raises
     ------
     Diverged : a score is NaN.
     """
     block = max(1, BLOCK_BYTES // (4 * n_items))
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    watch = FullPass(held_out) if full else None
+    parts: list[tuple[Tensor, Tensor]] = []
     for users in held_out.users.split(block):
         scores = score(users).float().contiguous()
+        if watch:
+            watch.scored(scores)
         mask.apply(scores, users)
         values, items = top_k(scores, min(k, n_items))
         if values.isnan().any():  # NaN ranks first, so it cannot hide further down
             raise Diverged("the model gives scores that are not numbers")
-        gains = held_out.gains(users, items).masked_fill_(values == -torch.inf, 0.0)
-        parts.append((values, items.masked_fill(values == -torch.inf, -1), gains))
-    if not parts:
-        empty = torch.zeros((0, k), device=held_out.users.device)
-        return Ranking(held_out.users, empty.long(), empty, empty.double(), held_out.relevant, held_out.ideal)
-    scores, items, gains = (torch.cat(column) for column in zip(*parts, strict=True))
+        if watch:
+            watch.masked(scores)
+        parts.append((items.masked_fill(values == -torch.inf, -1), values))
+    items, scores = (torch.cat(column) for column in zip(*parts, strict=True))
     if n_items < k:
         pad = (0, k - n_items)
-        scores = torch.nn.functional.pad(scores, pad, value=-torch.inf)
         items = torch.nn.functional.pad(items, pad, value=-1)
-        gains = torch.nn.functional.pad(gains, pad)
-    return Ranking(held_out.users, items, scores, gains, held_out.relevant, held_out.ideal)
+        scores = torch.nn.functional.pad(scores, pad, value=-torch.inf)
+    return rank_lists(held_out, items, scores, watch.result() if watch else None)
+
+
+def rank_lists(held_out: HeldOut, items: Tensor, scores: Tensor, full: FullRanks | None = None) -> Ranking:
+    """Judge ready lists, of whatever origin.
+
+    Parameters
+    ----------
+    items : (E, k) int64, a row for each of `held_out.users`, best first; -1 behind the end of a list.
+    scores : (E, k) float32.
+    """
+    gains = held_out.gains(held_out.users, items.clamp(min=0)).masked_fill_(items < 0, 0.0)
+    return Ranking(held_out.users, items, scores, gains, held_out.relevant, held_out.ideal, held_out.rows, full)
 
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Values and places (B, k) of the k largest scores of each row (B, I); among equal scores the lower place first.
 
     `torch.topk` leaves the order of equal scores open. One place more than needed is taken to see whether the end of
-    the list cuts through equal scores; only rows where scores are equal are ordered again, by (score, -place).
+    the list cuts through equal scores; only rows where scores are equal are ordered again, by (score, -place). A cut
+    through scores of minus infinity is left as it is: those places are not in the list.
     """
     values, places = torch.topk(scores, min(k + 1, scores.shape[1]))
     equal = values[:, 1:] == values[:, :-1]
-    cut = equal[:, k - 1] if values.shape[1] > k else torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+    if values.shape[1] > k:
+        cut = equal[:, k - 1] & (values[:, k - 1] > -torch.inf)
+    else:
+        cut = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
     values, places = values[:, :k], places[:, :k]
     rows = torch.nonzero(cut).flatten()
     if len(rows):

@@ -2,16 +2,122 @@
 
 from __future__ import annotations
 
-from benchmark.config import ExperimentFile
-from benchmark.data.dataset import Dataset
-from benchmark.data.modalities import Modality, load_modality
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from loguru import logger
+
+from benchmark.config import ExperimentFile, SideInformation
+from benchmark.data.dataset import Csr, Dataset
+from benchmark.data.interactions import Interactions
+from benchmark.data.modalities import (
+    Matrix,
+    MissingItems,
+    Modality,
+    Reviews,
+    Rows,
+    Source,
+    drop_items,
+    held_out_reviews,
+    is_pair_table,
+    is_removed,
+    load_modality,
+    open_source,
+)
+from benchmark.data.splitters import Parts
+from workbench.errors import UserError
+
+ITEMS_MAP = "items_map.tsv"
 
 
-def load_modalities(file: ExperimentFile, dataset: Dataset) -> list[Modality]:
-    """The features that `side_information` names, in the order of the data set's items."""
+def load_modalities(file: ExperimentFile, dataset: Dataset, missing_rate: float = 0.0) -> list[Modality]:
+    """The features that `side_information` names, in the order of the data set's items.
+
+    Parameters
+    ----------
+    missing_rate : share of the items that lose the features of a modality, see `is_removed`; the key `missing_items`
+        says whether all modalities lose those of the same items.
+    """
     items = dataset.item_ids[: dataset.n_items]
     seed = file.experiment.random_seed
-    return [
-        load_modality(side.modality, file.path(side.features), items, side.missing, side.control, seed)
-        for side in file.experiment.data_config.side_information
-    ]
+    loaded = []
+    for side in file.experiment.data_config.side_information:
+        rows = _open(file, side)
+        source: Source = rows
+        if side.source == "interactions":
+            source = Reviews(rows, dataset.user_ids, dataset.item_ids, dataset.train)
+            count = held_out_reviews(rows.table.ids, dataset)
+            logger.info("{}: {} reviews of held-out pairs stand in this table and are not read", rows.path, count)
+        removed = _removed(items, missing_rate, file.experiment.data_config.missing_items, seed, side)
+        policy = side.missing.build()
+        loaded.append(
+            load_modality(
+                side.modality, source, items, policy, side.normalise, side.control, seed, dataset.train, removed
+            )
+        )
+    return loaded
+
+
+def drop_items_without_features(
+    file: ExperimentFile, parts: Parts, missing_rate: float = 0.0, missing_items: MissingItems = "same"
+) -> Parts:
+    """The parts without the items that lack a modality whose policy is `drop`, or lose it at this missing rate."""
+    given = (parts.train, parts.validation, parts.test, parts.validation_input, parts.test_input)
+    items = sorted({item for part in given if part is not None for item in part.item_ids[np.unique(part.items)]})
+    seed = file.experiment.random_seed
+    lacking: np.ndarray = np.zeros(len(items), dtype=bool)
+    for side in file.experiment.data_config.side_information:
+        if side.missing.policy != "drop":
+            continue
+        rows = _open(file, side, verify=False)
+        source = _reviews(rows, parts.train, items) if side.source == "interactions" else rows
+        lacking |= ~source.has(items) | _removed(items, missing_rate, missing_items, seed, side)
+    return drop_items(parts, [items[row] for row in np.flatnonzero(lacking)]) if lacking.any() else parts
+
+
+def _removed(items: Sequence[str], rate: float, which: MissingItems, seed: int, side: SideInformation) -> np.ndarray:
+    return is_removed(items, rate, seed, side.modality if which == "independent" else None)
+
+
+def _reviews(rows: Rows, train: Interactions, items: list[str]) -> Reviews:
+    """Training reviews before users and items are numbered; `items` holds all items of the training part."""
+    numbers = pd.Index(items).get_indexer(train.item_ids)[train.items]
+    return Reviews(
+        rows, train.user_ids.tolist(), items, Csr.build(train.users, numbers, train.ratings, len(train.user_ids))
+    )
+
+
+def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> Rows:
+    path = file.path(side.path)
+    rows = open_source(path, None if side.ids is None else file.path(side.ids), verify)
+    if side.source == "items" and is_pair_table(rows.table):
+        raise UserError(
+            "the rows of this table are of interactions, not of items",
+            where=path,
+            mend="add `source: interactions` at that loader: an item gets the mean over its training rows",
+        )
+    _refuse_raw_numbers(file, rows, path)
+    return rows
+
+
+def _refuse_raw_numbers(file: ExperimentFile, rows: Rows, path: Path) -> None:
+    """Raw ids that are numbers look like the numbers that `run_split.py` gives, and mean other items."""
+    train_path = file.experiment.data_config.train_path
+    if train_path is None or not Path(train_path).name.endswith("_indexed.tsv"):
+        return
+    index = file.path(train_path).with_name(ITEMS_MAP)
+    told = bool(rows.table.manifest)  # a folder without manifest may be an indexed twin as well as a raw one
+    if not index.is_file() or "indexed_from" in rows.table.manifest or not (told or isinstance(rows, Matrix)):
+        return
+    pairs = [line.split("\t") for line in index.read_text(encoding="utf-8").split("\n") if line]
+    if all(pair[0] == pair[-1] for pair in pairs) or not (told or all(pair[0].isdecimal() for pair in pairs)):
+        return
+    numbering = "under raw ids" if told else "perhaps under raw ids"
+    raise UserError(
+        f"these rows are {numbering}, and {train_path} is under the numbers of {ITEMS_MAP}",
+        where=path,
+        mend="point train_path, validation_path and test_path to the files without `_indexed`"
+        + (", or this loader to the indexed table" if told else ""),
+    )

@@ -14,6 +14,7 @@ import torch
 from pydantic import PositiveFloat, field_validator
 from torch import Tensor, nn
 
+from benchmark.data.dataset import Csr
 from benchmark.data.modalities import Modality
 from workbench.config import Settings, literal
 from workbench.errors import UserError
@@ -67,22 +68,53 @@ class TrainingData:
         ------
         UserError : one of them is not loaded, or none is.
         """
-        wanted = tuple(self.features) if names is None else names
-        absent = [name for name in wanted if name not in self.features]
-        if absent or not wanted:
-            raise UserError(
-                f"the model wants the modality {absent[0]!r}"
-                if absent
-                else "the model reads features, and none are loaded",
-                mend=f"add a loader for it to `side_information`; loaded: {', '.join(self.features) or 'none'}",
-            )
+        wanted = choose_modalities(tuple(self.features), names)
         return {name: self.features[name] for name in wanted}
 
 
+def choose_modalities(loaded: tuple[str, ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names of the modalities that a model reads: those that it wants, or all that are loaded.
+
+    Raises
+    ------
+    UserError : one of them is not loaded, or none is.
+    """
+    names = loaded if wanted is None else wanted
+    absent = [name for name in names if name not in loaded]
+    if absent or not names:
+        raise UserError(
+            f"the model wants the modality {absent[0]!r}"
+            if absent
+            else "the model reads features, and none are loaded",
+            mend=f"add a loader for it to `side_information`; loaded: {', '.join(loaded) or 'none'}",
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class Histories:
+    """What users are known to have done, where that is not in the training part (fold-in).
+
+    Attributes
+    ----------
+    indptr, items : CSR, int64; user u is shown with `items[indptr[u]:indptr[u + 1]]`, ascending.
+    """
+
+    indptr: Tensor
+    items: Tensor
+
+
+def device_histories(shown: Csr, n_items: int, device: torch.device) -> Histories:
+    """Put fold-in rows on a device; rows of items that are no candidates are left out."""
+    known = shown.items < n_items
+    kept = Csr.build(shown.users[known], shown.items[known], shown.values[known], len(shown.indptr) - 1)
+    return Histories(torch.from_numpy(kept.indptr).to(device), torch.from_numpy(kept.items).to(device))
+
+
 def device_data(
-    n_users: int, n_items: int, train: Any, modalities: list[Modality], device: torch.device
+    n_users: int, n_items: int, train: Csr, modalities: list[Modality], device: torch.device
 ) -> TrainingData:
-    """Put a training part (`benchmark.data.dataset.Csr`) and features on a device, once an experiment."""
+    """Put a training part and features on a device, once an experiment."""
     features = {
         modality.name: Features(
             torch.from_numpy(modality.features).to(device), torch.from_numpy(modality.present).to(device)
@@ -166,6 +198,18 @@ class Recommender(nn.Module):
         Whatever is the same for all users (a propagation, a projection of the items) is computed here, once.
         """
         raise NotImplementedError
+
+    def fold_in_scorer(self, histories: Histories) -> Scorer:
+        """As `scorer`, for users without training rows, of whom `histories` holds what is known.
+
+        Raises
+        ------
+        UserError : the model has no way to recommend to such users (by default).
+        """
+        raise UserError(
+            f"{type(self).__name__} has weights for training users only, and cannot recommend to others",
+            mend="take it out of this experiment, or split so that every user has training rows",
+        )
 
     def score(self, users: Tensor) -> Tensor:
         """Scores (B, I) of all items for the users (B,)."""

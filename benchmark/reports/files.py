@@ -3,100 +3,176 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Dataset
 from benchmark.evaluation import Ranking
+from benchmark.evaluation.slices import SliceRow
+from benchmark.guard import Finding
+from benchmark.measures import Measures
 from benchmark.search.sweep import Chosen
 from workbench.files import atomic_file, write_json, write_text
 from workbench.runtime import versions
 
 
 @dataclass(frozen=True)
+class Replicate:
+    """The chosen configuration once: on one validation fold of a test fold, under one seed (None for ready lists)."""
+
+    fold: int
+    validation_fold: int
+    seed: int | None
+    test: dict[str, float]
+
+
+@dataclass(frozen=True)
 class ModelResult:
-    """One row of the table: the chosen trial of a model and its test figures (means over `users` users)."""
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : its label; model: the model's name.
+    stem : of its files.
+    varied : the parameters that had several values; monitor : the metric that chose among them.
+    validation : mean validation value of what was chosen, None without validation.
+    choices : what was chosen, one a test fold; empty for lists that were made elsewhere.
+    replicates : the test figures of each replicate.
+    test : `Metric@k` -> mean over replicates; spread : standard deviation over them, empty where there is one.
+    users : number of judged users.
+    system : of the metrics without per-user values, one number a replicate.
+    slices : figures of groups of users and items.
+    """
 
     name: str
+    model: str
+    stem: str
     varied: list[str]
     monitor: str
-    chosen: Chosen
+    validation: float | None
+    choices: list[Chosen]
+    replicates: list[Replicate]
     test: dict[str, float]
+    spread: dict[str, float]
     users: int
+    system: dict[str, list[float]]
+    slices: list[SliceRow]
+
+    @staticmethod
+    def of_record(
+        name: str,
+        model: str,
+        stem: str,
+        varied: list[str],
+        monitor: str,
+        validation: float | None,
+        choices: list[Chosen],
+        replicates: list[Replicate],
+        record: dict[str, Any],
+    ) -> ModelResult:
+        """With the figures of a journal record of the kind `test`."""
+        slices = [SliceRow(**each) for each in record["slices"]]
+        figures = record["test"], record["spread"], record["users"], record["system"], slices
+        return ModelResult(name, model, stem, varied, monitor, validation, choices, replicates, *figures)
 
     @property
-    def validation(self) -> float | None:
-        """Validation value of the chosen trial, None without validation."""
-        value = self.chosen.record["validation"].get(self.monitor)
-        return None if value is None else float(value)
+    def records(self) -> list[dict[str, Any]]:
+        """Journal records of the chosen trials."""
+        return [record for choice in self.choices for record in choice.records]
+
+    @property
+    def trials(self) -> list[dict[str, Any]]:
+        """Journal records of all trials that were compared."""
+        return [record for choice in self.choices for tried in choice.configurations for record in tried]
 
     @property
     def seconds(self) -> float:
-        """Seconds of all trials of the model together."""
-        return float(sum(record.get("seconds", 0.0) for record in self.chosen.records))
+        """Seconds of all trials together."""
+        return float(sum(record.get("seconds", 0.0) for record in self.trials))
 
     @property
-    def best(self) -> dict[str, Any]:
-        """The chosen values of the parameters that varied."""
-        return {key: self.chosen.record["params"][key] for key in self.varied}
+    def best(self) -> list[dict[str, Any]]:
+        """The chosen values of the parameters that varied, one set a test fold."""
+        return [{key: choice.records[0]["params"][key] for key in self.varied} for choice in self.choices]
 
 
-def write_results(folder: Path, file: ExperimentFile, dataset: Dataset, results: list[ModelResult]) -> None:
-    """Write both files into the results folder."""
+def write_results(
+    folder: Path,
+    file: ExperimentFile,
+    measures: Measures,
+    dataset: Dataset,
+    results: list[ModelResult],
+    findings: Sequence[Finding],
+) -> None:
+    """Write `results.tsv` and `results.json` into the results folder."""
     metrics = list(results[0].test)
+    sampling = file.experiment.negative_sampling
+    suffix = f" {sampling.suffix}" if sampling else ""
     header = [
         "model",
-        *metrics,
+        *(f"{metric}{suffix}" for metric in metrics),
         "validation_metric",
         "validation",
         "epoch",
         "seconds",
-        "peak_memory_mb",
-        "parameters",
-        "best",
     ]
+    header += ["peak_memory_mb", "parameters", "best"]
+    if any(result.spread for result in results):
+        header += [f"std {metric}{suffix}" for metric in metrics]
     lines = ["\t".join(header)]
     for result in results:
-        record = result.chosen.record
         cells = [result.name, *(f"{result.test[metric]:.6f}" for metric in metrics), result.monitor]
-        cells += ["" if result.validation is None else f"{result.validation:.6f}", str(record["epoch"])]
-        cells += [
-            f"{result.seconds:.2f}",
-            f"{record['peak_memory_mb']:.0f}",
-            str(record["parameters"]),
-            json.dumps(result.best),
-        ]
+        cells += ["" if result.validation is None else f"{result.validation:.6f}", *_cost(result)]
+        if any(each.spread for each in results):
+            cells += [f"{result.spread[metric]:.6f}" if result.spread else "" for metric in metrics]
         lines.append("\t".join(cells))
     write_text(folder / "results.tsv", "\n".join(lines) + "\n")
-    write_json(folder / "results.json", _everything(file, dataset, results))
+    write_json(folder / "results.json", _everything(file, measures, dataset, results, findings))
 
 
-def _everything(file: ExperimentFile, dataset: Dataset, results: list[ModelResult]) -> dict[str, Any]:
-    experiment = file.experiment
+def _cost(result: ModelResult) -> list[str]:
+    """Epochs, seconds, memory, weights and what was chosen; a test fold after the other where there are several."""
+    if not result.records:
+        return [""] * 5
+    best = result.best if len(result.best) > 1 else result.best[0]
+    return [
+        ",".join(str(record["epoch"]) for record in result.records),
+        f"{result.seconds:.2f}",
+        f"{max(record['peak_memory_mb'] for record in result.records):.0f}",
+        str(result.records[0]["parameters"]),
+        json.dumps(best),
+    ]
+
+
+def _everything(
+    file: ExperimentFile,
+    measures: Measures,
+    dataset: Dataset,
+    results: list[ModelResult],
+    findings: Sequence[Finding],
+) -> dict[str, Any]:
     return {
-        "dataset": experiment.dataset,
-        "protocol": {
-            "candidates": "all items of the training part that are not masked",
-            "mask": experiment.evaluation.mask,
-            "relevance_threshold": experiment.evaluation.relevance_threshold,
-            "cutoffs": experiment.cutoffs,
-            "selection": "validation only",
-        },
+        "dataset": file.experiment.dataset,
+        "protocol": measures.record(file.experiment),
+        "guard": [vars(finding) for finding in findings],
         "counts": counts(dataset),
         "versions": versions("torch", "numpy", "pandas", "bottega"),
         "models": [
             {
-                "model": result.name,
+                "row": result.name,
+                "model": result.model,
                 "users": result.users,
                 "test": result.test,
+                "spread": result.spread,
+                "replicates": [vars(replicate) for replicate in result.replicates],
                 "monitor": result.monitor,
-                "chosen": result.chosen.record,
-                "trials": result.chosen.records,
+                "chosen": result.records,
+                "trials": result.trials,
             }
             for result in results
         ],
@@ -106,16 +182,19 @@ def _everything(file: ExperimentFile, dataset: Dataset, results: list[ModelResul
 def counts(dataset: Dataset) -> dict[str, int]:
     """Users, items, and rows of each part."""
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    parts |= {"validation input": dataset.validation_input, "test input": dataset.test_input}
     rows = {name: len(part.items) for name, part in parts.items() if part is not None}
     return {"users": dataset.n_users, "items": dataset.n_items, **rows}
 
 
-def write_per_user(path: Path, ranking: Ranking, values: dict[str, Tensor], dataset: Dataset) -> None:
-    """`<model>.npz`: raw ids of the judged users, and their values (E,) under `Metric@k`."""
-    users = np.array([dataset.user_ids[user] for user in ranking.users.tolist()], dtype=np.str_)
+def write_per_user(path: Path, users: np.ndarray, values: dict[str, np.ndarray]) -> None:
+    """`<row>.npz`: `users` (E,), and values (S, E) under `Metric@k`; (E,) where there is one replicate.
+
+    Users are raw ids, with their test fold before them (`2/u17`) where there are several.
+    """
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        arrays = {name: array.cpu().numpy() for name, array in values.items()}
-        np.savez_compressed(stream, users=users, **arrays)  # type: ignore[arg-type]
+        arrays = {name: array[0] if len(array) == 1 else array for name, array in values.items()}
+        np.savez_compressed(stream, users=users.astype(np.str_), **arrays)  # type: ignore[arg-type]
 
 
 def write_lists(path: Path, ranking: Ranking, dataset: Dataset) -> None:
@@ -126,4 +205,4 @@ def write_lists(path: Path, ranking: Ranking, dataset: Dataset) -> None:
     user_ids, item_ids = np.array(dataset.user_ids, dtype=object), np.array(dataset.item_ids, dtype=object)
     lines = zip(user_ids[users], item_ids[items[rows, columns]], scores[rows, columns].tolist(), strict=True)
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.writelines(f"{user}\t{item}\t{score:.7g}\n" for user, item, score in lines)
+        stream.writelines(f"{user}\t{item}\t{score:.9g}\n" for user, item, score in lines)

@@ -2,46 +2,207 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.evaluation.significance import Comparison, compare
-from benchmark.reports.files import ModelResult
+from benchmark.evaluation.significance import Comparison, compare, compare_systems, require_finite
+from workbench.errors import UserError
 from workbench.files import write_text
 
+if TYPE_CHECKING:
+    from benchmark.reports.files import ModelResult
+
 LEVEL = 0.05
+_HELD = 2**26  # per-user values held at a time: 512 MiB
+_AGAIN = "delete the results folder and run the experiment again"
+_TITLES = {
+    "paired_ttest": "paired t-test",
+    "wilcoxon_test": "Wilcoxon signed-rank test",
+    "bootstrap_test": "paired bootstrap test",
+    "permutation_test": "sign-flip permutation test",
+}
 
 
-def compare_models(folder: Path, results: list[ModelResult], tests: Sequence[str]) -> list[Comparison]:
-    """Compare every pair of models on every metric, from the per-user values on disk; writes `significance.tsv`."""
+def compare_models(
+    folder: Path,
+    results: Sequence[ModelResult],
+    tests: Sequence[str],
+    seed: int = 0,
+) -> list[Comparison]:
+    """Compare every pair of rows of the table on every metric; writes `significance.tsv`.
+
+    Parameters
+    ----------
+    folder : of the results; `per_user/<stem>.npz` holds the values of each row.
+    """
     if not tests or len(results) < 2:
         return []
-    metrics = list(results[0].test)
-    values: dict[str, np.ndarray] = {}
-    for result in results:
-        with np.load(folder / "per_user" / f"{result.name}.npz", allow_pickle=False) as arrays:
-            values[result.name] = np.stack([arrays[metric] for metric in metrics], axis=1)
-    comparisons = compare(values, metrics, tests)
-    header = ["metric", "first", "second", "difference", "low", "high", "effect"]
-    header += [f"{prefix}_{test}" for test in tests for prefix in ("p", "holm")]
-    lines = ["\t".join(header)]
-    for each in comparisons:
-        numbers = [each.difference, each.low, each.high, each.effect]
-        numbers += [found[test] for test in tests for found in (each.p, each.adjusted)]
-        lines.append("\t".join([each.metric, each.first, each.second, *(f"{number:.6g}" for number in numbers)]))
-    write_text(folder / "significance.tsv", "\n".join(lines) + "\n")
+    files = {result.name: folder / "per_user" / f"{result.stem}.npz" for result in results}
+    comparisons = compare_files(files, tests, seed)
+    metrics = list(results[0].system)
+    if metrics:
+        systems = {result.name: np.array([result.system[metric] for metric in metrics]).T for result in results}
+        comparisons += compare_systems(systems, metrics)
+    write_comparisons(folder / "significance.tsv", comparisons)
     return comparisons
 
 
-def clear_leaders(comparisons: list[Comparison], test: str) -> set[tuple[str, str]]:
-    """(model, metric) where the model beats every other one with an adjusted p below 0.05."""
+def compare_files(files: Mapping[str, Path], tests: Sequence[str], seed: int = 0) -> list[Comparison]:
+    """Compare per-user files, name -> npz of `users` (E,) and (S, E) or (E,) values for each `Metric@k`.
+
+    The metrics are read a few at a time, so that memory stays bounded.
+
+    Raises
+    ------
+    UserError : a file is missing or damaged; two differ in their users, the order of these, or their metrics; a value
+        is not finite.
+    """
+    metrics, held = _shared_metrics(files)
+    step = max(1, _HELD // held)
+    comparisons = []
+    for start in range(0, len(metrics), step):
+        some = metrics[start : start + step]
+        comparisons += compare({name: _read(path, some) for name, path in files.items()}, some, tests, seed)
+    return comparisons
+
+
+def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """One line a pair and metric, tab-separated; undefined values are empty, and columns empty throughout left out."""
+    rows = [_cells(each) for each in comparisons]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    filled = [column for column in columns if any(row.get(column) for row in rows)]
+    lines = ["\t".join(filled)] + ["\t".join(row.get(column, "") for column in filled) for row in rows]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def clear_leaders(
+    comparisons: Sequence[Comparison], test: str, smaller_is_better: Collection[str] = ()
+) -> set[tuple[str, str]]:
+    """(model, metric) where the model beats every other one clearly.
+
+    Over users: the adjusted p of the test is below 0.05. Where at least one of the two has several replicates, the
+    interval over users and replicates excludes 0 as well. For a metric without users, Welch's adjusted p over the
+    replicates is below 0.05.
+    """
     lost: set[tuple[str, str]] = set()
     seen: set[tuple[str, str]] = set()
     for each in comparisons:
         pair = [(each.first, each.metric), (each.second, each.metric)]
         seen.update(pair)
-        clear = each.adjusted[test] < LEVEL
-        lost.update(pair if not clear else [pair[1] if each.difference > 0 else pair[0]])
+        first_leads = (each.difference > 0) != (each.metric in smaller_is_better)
+        lost.update([pair[1] if first_leads else pair[0]] if _clear(each, test) else pair)
     return seen - lost
+
+
+def footer(comparisons: Sequence[Comparison], test: str) -> str:
+    """The sentence under the table that says what a dagger means: test, family, correction, and of whom it speaks."""
+    over_users = [each for each in comparisons if each.over_users]
+    if not over_users:
+        return ""
+    family = sum(each.metric == over_users[0].metric for each in over_users)
+    pairs = "1 pair of rows" if family == 1 else f"{family} pairs of rows"
+    text = (
+        f"† better than every other row: two-sided {_TITLES[test]} over {over_users[0].users:,} users, "
+        f"p < {LEVEL:g} after Holm's correction over {pairs} for each metric"
+    )
+    replicates = {name: count for each in over_users for name, count in _replicates(each)}
+    single = [name for name, count in replicates.items() if count == 1]
+    if len(single) == len(replicates):
+        return f"{text}; with one seed a row this speaks of users only, not of seeds"
+    text += ", and the 95 % bootstrap interval over users and seeds excludes 0"
+    return f"{text}; one seed only, taken as it is: {', '.join(single)}" if single else text
+
+
+def _clear(comparison: Comparison, test: str) -> bool:
+    users, seeds = comparison.over_users, comparison.over_seeds
+    if users is None:
+        return seeds is not None and seeds.adjusted is not None and seeds.adjusted < LEVEL
+    settled = seeds is None or seeds.interval is None or seeds.interval.excludes_zero
+    return users.adjusted[test] < LEVEL and settled
+
+
+def _replicates(comparison: Comparison) -> Iterator[tuple[str, int]]:
+    return zip((comparison.first, comparison.second), comparison.replicates, strict=True)
+
+
+def _cells(each: Comparison) -> dict[str, str]:
+    """Column -> text of a comparison."""
+    first, second = each.replicates
+    cells = {"metric": each.metric, "first": each.first, "second": each.second}
+    cells |= {"users": str(each.users or ""), "seeds_first": str(first), "seeds_second": str(second)}
+    numbers: dict[str, float | None] = {"difference": each.difference}
+    if users := each.over_users:
+        numbers |= {"se_users": users.error, "low": users.interval.low, "high": users.interval.high}
+        numbers |= {"bca_low": users.bca.low, "bca_high": users.bca.high, "cohens_d": users.effect}
+        numbers |= {"cohens_d_low": users.effect_interval.low, "cohens_d_high": users.effect_interval.high}
+        numbers |= {"rank_biserial": users.rank_biserial}
+        for test, p in users.p.items():
+            numbers |= {f"p_{test}": p, f"holm_{test}": users.adjusted[test]}
+    if seeds := each.over_seeds:
+        numbers |= {"sd_seeds_first": seeds.spreads[0], "sd_seeds_second": seeds.spreads[1], "se_seeds": seeds.error}
+        low, high = seeds.interval or (None, None)
+        welch_low, welch_high = seeds.welch or (None, None)
+        numbers |= {"users_seeds_low": low, "users_seeds_high": high}
+        numbers |= {"welch_low": welch_low, "welch_high": welch_high}
+        numbers |= {"p_welch_seeds": seeds.p, "holm_welch_seeds": seeds.adjusted}
+    return cells | {name: _text(number) for name, number in numbers.items()}
+
+
+def _text(number: float | None) -> str:
+    return "" if number is None or np.isnan(number) else f"{number:.6g}"
+
+
+def _shared_metrics(files: Mapping[str, Path]) -> tuple[list[str], int]:
+    """The metrics of all files, in the order of the first one, and the values that one metric has in all of them."""
+    reference = next(iter(files.values()))
+    with _opened(reference) as arrays:
+        users = arrays["users"]
+        metrics = [name for name in arrays.files if name != "users"]
+    held = 0
+    for path in files.values():
+        with _opened(path) as arrays:
+            if not np.array_equal(arrays["users"], users):
+                raise UserError(
+                    f"not the users of {reference}, in the same order: the two cannot be compared user by user",
+                    where=path,
+                    mend="judge both on the same test split, or delete both and run the experiment again",
+                )
+            if different := set(arrays.files) ^ {*metrics, "users"}:
+                raise UserError(
+                    f"{', '.join(sorted(different))} stands in only one of this and {reference}",
+                    where=path,
+                    mend=_AGAIN,
+                )
+            held += arrays[metrics[0]].size if metrics else 0
+    return metrics, max(held, 1)
+
+
+def _read(path: Path, metrics: Sequence[str]) -> np.ndarray:
+    """Values (S, E, M) of some metrics."""
+    columns: list[np.ndarray] = []
+    with _opened(path) as arrays:
+        users = len(arrays["users"])
+        for metric in metrics:
+            column = np.atleast_2d(arrays[metric])
+            if column.dtype.kind not in "fiub":
+                raise UserError(f"{metric} holds no numbers", where=path, mend=_AGAIN)
+            if column.ndim != 2 or column.shape[1] != users or (columns and column.shape != columns[0].shape):
+                raise UserError(f"{metric} has shape {column.shape} for {users:,} users", where=path, mend=_AGAIN)
+            require_finite(column, metric, path)
+            columns.append(column)
+    return np.stack(columns, axis=2)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    try:
+        with path.open("rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as arrays:
+            yield arrays
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"not a readable file of per-user values: {error}", where=path, mend=_AGAIN) from error

@@ -4,55 +4,75 @@ from __future__ import annotations
 
 from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Dataset
+from benchmark.evaluation.metrics import better
 from benchmark.evaluation.significance import Comparison
+from benchmark.measures import Measures
 from benchmark.reports.files import ModelResult, counts
-from benchmark.reports.significance import LEVEL, clear_leaders
+from benchmark.reports.significance import clear_leaders, footer
 from workbench.console import table
 
 
 def render(
     file: ExperimentFile,
+    measures: Measures,
     dataset: Dataset,
-    metrics: list[str],
     results: list[ModelResult],
     comparisons: list[Comparison],
 ) -> str:
     """One table a cutoff, one row a model; the best value of a column is marked with `*`, or `†` for a clear lead."""
     experiment = file.experiment
     numbers = ", ".join(f"{value:,} {name}" for name, value in counts(dataset).items())
-    protocol = f"full ranking, mask {experiment.evaluation.mask}"
-    if experiment.evaluation.relevance_threshold:
-        protocol += f", relevant from rating {experiment.evaluation.relevance_threshold:g}"
-    lines = [f"{experiment.dataset}: {numbers}", f"test figures; {protocol}; chosen by validation only"]
+    protocol = f"{measures.candidates_label(experiment)}, mask {measures.mask}"
+    if measures.threshold:
+        protocol += f", relevant from rating {measures.threshold:g}"
+    chosen_by = "chosen by validation only" if measures.legacy is None else f"{measures.legacy}'s protocol"
+    lines = [f"{experiment.dataset}: {numbers}", f"test figures; {protocol}; {chosen_by}"]
     tests = experiment.evaluation.tests
-    leaders = clear_leaders(comparisons, tests[0]) if comparisons else set()
-    for cutoff in experiment.cutoffs:
-        names = [f"{metric}@{cutoff}" for metric in metrics]
-        headers = ["model", *names]
+    leaders = _leaders(results, comparisons, tests[0]) if comparisons else set()
+    suffix = f" {experiment.negative_sampling.suffix}" if experiment.negative_sampling else ""
+    for cutoff in measures.cutoffs:
+        names = [name for name in results[0].test if name.endswith(f"@{cutoff}")]
+        headers = ["model", *(f"{name}{suffix}" for name in names)]
         rows = [[result.name, *(_figure(result, name, results, leaders) for name in names)] for result in results]
-        if cutoff == experiment.cutoffs[-1]:
+        if cutoff == measures.cutoffs[-1]:
             headers += ["validation", "chosen", "seconds", "MB", "weights"]
             rows = [row + _choice(result) for row, result in zip(rows, results, strict=True)]
         lines.append(table(headers, rows, left=[name for name in ("validation", "chosen") if name in headers]))
+    most = max(len(result.replicates) for result in results)
+    if most > 1:
+        lines.append(f"±: standard deviation over replicates (seeds and folds, at most {most})")
     if leaders:
-        lines.append(f"† better than every other model: {tests[0]} over users, Holm-adjusted p < {LEVEL:g}")
+        lines.append(footer(comparisons, tests[0]))
     return "\n".join(lines)
 
 
+def _leaders(results: list[ModelResult], comparisons: list[Comparison], test: str) -> set[tuple[str, str]]:
+    """(row, metric) of clear leads, on metrics of which more, or less, is better for each user."""
+    directed = [each for each in comparisons if each.over_users is not None and better(each.metric) is not None]
+    smaller = [metric for metric in results[0].test if better(metric) == "smaller"]
+    return clear_leaders(directed, test, smaller)
+
+
 def _figure(result: ModelResult, metric: str, results: list[ModelResult], leaders: set[tuple[str, str]]) -> str:
-    best = result.test[metric] == max(each.test[metric] for each in results)
-    mark = " " if not best else "†" if (result.name, metric) in leaders else "*"
-    return f"{result.test[metric]:.4f}{mark}"
+    value, values = result.test[metric], [each.test[metric] for each in results]
+    best = {"larger": max(values), "smaller": min(values), None: None}[better(metric)]
+    mark = " " if value != best else "†" if (result.name, metric) in leaders else "*"
+    spread = f" ±{result.spread[metric]:.4f}" if result.spread else ""
+    return f"{value:.4f}{spread}{mark}"
 
 
 def _choice(result: ModelResult) -> list[str]:
-    """What was chosen by validation, and what it took."""
-    record = result.chosen.record
+    """What was chosen by validation, and what it took; of the first test fold where there are several."""
+    if not result.records:
+        return ["-", "-", "-", "-", "-"]
     validation = "-" if result.validation is None else f"{result.monitor} {result.validation:.4f}"
-    chosen = [f"{key}={_short(value)}" for key, value in result.best.items()]
+    record = result.records[0]
+    chosen = [f"{key}={_short(value)}" for key, value in result.best[0].items()]
     chosen += [f"epoch {record['epoch']}"] if record["epoch"] else []
-    cost = [f"{result.seconds:.1f}", f"{record['peak_memory_mb']:.0f}", f"{record['parameters']:,}"]
-    return [validation, ", ".join(chosen) or "-", *cost]
+    if len(result.records) > 1:
+        chosen.append(f"(1st of {len(result.records)} folds)")
+    memory = max(each["peak_memory_mb"] for each in result.records)
+    return [validation, ", ".join(chosen) or "-", f"{result.seconds:.1f}", f"{memory:.0f}", f"{record['parameters']:,}"]
 
 
 def _short(value: object) -> str:

@@ -1,7 +1,8 @@
-"""Every trial of one model: what the journal holds is not run again, the best weights so far are kept on disk."""
+"""Every configuration of one model: what the journal holds is not run again, the best weights so far stay on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 from loguru import logger
 from safetensors.torch import load_file, save_file
 
-from benchmark.evaluation import Evaluator
-from benchmark.models.base import Diverged, Recommender, TrainingData
+from benchmark.models.base import Diverged, Recommender
 from benchmark.search.journal import Journal
 from benchmark.search.trial import Trial, run_trial
 from workbench.console import progress
@@ -20,63 +20,82 @@ from workbench.files import atomic_file
 
 @dataclass(frozen=True)
 class Chosen:
-    """The trial with the best validation value (the first among equals), its journal record, and all records."""
+    """The configuration with the best validation value (its mean over validation folds), the first among equals.
 
-    trial: Trial
-    record: dict[str, Any]
+    Attributes
+    ----------
+    trials : its trials, one a validation fold; `records`: what the journal says of them.
+    configurations : the records of every configuration that was tried.
+    """
+
+    trials: list[Trial]
     records: list[dict[str, Any]]
+    configurations: list[list[dict[str, Any]]]
+
+    def validation(self, monitor: str) -> float | None:
+        """Mean validation value of the chosen trials, None without validation."""
+        return _mean_value(self.records, monitor)
 
 
 class Sweep:
     """Runs trials one after the other inside a results folder."""
 
-    def __init__(
-        self, folder: Path, data: TrainingData, validation: Evaluator | None, keep_weights: bool, show: bool
-    ) -> None:
+    def __init__(self, folder: Path, keep_weights: bool, show: bool) -> None:
         self._journal = Journal(folder / "journal.jsonl")
         self._checkpoints = folder / "checkpoints"
-        self._data, self._validation = data, validation
         self._keep_weights, self._show = keep_weights, show
 
-    def run(self, trials: list[Trial]) -> Chosen:
+    def run(self, configurations: Sequence[Sequence[Trial]]) -> Chosen:
         """Run what is missing and choose.
+
+        Parameters
+        ----------
+        configurations : the trials of each configuration, one a validation fold.
 
         Raises
         ------
-        UserError : no trial gave a figure.
+        UserError : no configuration gave a figure in all of its trials.
         """
-        best: tuple[float, Trial, dict[str, Any]] | None = None
-        records = []
-        trials = list({trial.key: trial for trial in trials}.values())  # a value that is given twice is one trial
-        for number, trial in enumerate(trials, start=1):
-            record = self._journal.get("trial", trial.key)
-            if record is None or (
-                self._keep_weights and "failed" not in record and not self._checkpoint(trial).is_file()
-            ):
-                record = self._run(trial, f"{trial.name} {number}/{len(trials)}")
-            records.append(record)
-            if "failed" in record:
+        best: tuple[float, Sequence[Trial], list[dict[str, Any]]] | None = None
+        # a value that is given twice is one configuration
+        configurations = list({tuple(trial.key for trial in trials): trials for trials in configurations}.values())
+        everything: list[list[dict[str, Any]]] = []
+        for number, trials in enumerate(configurations, start=1):
+            label = f"{trials[0].name} {number}/{len(configurations)}"
+            folds = [f" fold {fold}" for fold in range(len(trials))] if len(trials) > 1 else [""]
+            records = [self.record(trial, label + fold) for trial, fold in zip(trials, folds, strict=True)]
+            everything.append(records)
+            if any("failed" in record for record in records):
                 continue
-            value = record["validation"].get(trial.protocol.monitor, 0.0)
+            value = _mean_value(records, trials[0].protocol.monitor) or 0.0
             if best is None or value > best[0]:
-                self._drop(best[1] if best else None)
-                best = (value, trial, record)
+                self._drop(best[1] if best else [])
+                best = (value, trials, records)
             else:
-                self._drop(trial)
+                self._drop(trials)
         if best is None:
+            reason = next(record["failed"] for record in everything[-1] if "failed" in record)
             raise UserError(
-                f"{trials[0].name}: none of {len(trials)} configurations gave a figure ({records[-1]['failed']})",
+                f"{configurations[0][0].name}: none of {len(configurations)} configurations gave a figure ({reason})",
                 mend="lower the learning rate",
             )
-        return Chosen(best[1], best[2], records)
+        return Chosen(list(best[1]), best[2], everything)
+
+    def record(self, trial: Trial, label: str) -> dict[str, Any]:
+        """What the journal says of a trial; it is run if the journal says nothing."""
+        record = self._journal.get("trial", trial.key)
+        weights_lost = self._keep_weights and not self._checkpoint(trial).is_file()
+        if record is None or (weights_lost and "failed" not in record):
+            return self._run(trial, label)
+        return record
 
     def restore(self, trial: Trial) -> Recommender:
         """The trained model of a trial, from its checkpoint; one that was removed is made again."""
         if not self._checkpoint(trial).is_file():
             logger.info("{}: its weights were removed; the same configuration is trained again", trial.name)
             self._run(trial, trial.name)
-        model = trial.build(self._data)
-        model.load_state_dict(load_file(self._checkpoint(trial), device=str(self._data.device)))
+        model = trial.build()
+        model.load_state_dict(load_file(self._checkpoint(trial), device=str(trial.stage.data.device)))
         return model
 
     @property
@@ -93,7 +112,7 @@ class Sweep:
                     bar.set_postfix_str(f"loss {loss:.4f}, {trial.protocol.monitor} {value:.4f}")
 
             try:
-                outcome = run_trial(trial, self._data, self._validation, report)
+                outcome = run_trial(trial, report)
             except Diverged as error:
                 logger.warning("{}: {}; recorded, the sweep goes on", label, error)
                 params = trial.params.model_dump(mode="json")
@@ -106,6 +125,11 @@ class Sweep:
     def _checkpoint(self, trial: Trial) -> Path:
         return self._checkpoints / f"{trial.key}.safetensors"
 
-    def _drop(self, trial: Trial | None) -> None:
-        if trial is not None and not self._keep_weights:
+    def _drop(self, trials: Sequence[Trial]) -> None:
+        for trial in trials if not self._keep_weights else ():
             self._checkpoint(trial).unlink(missing_ok=True)
+
+
+def _mean_value(records: Sequence[dict[str, Any]], monitor: str) -> float | None:
+    values = [record["validation"].get(monitor) for record in records]
+    return None if None in values else float(sum(values) / len(values))

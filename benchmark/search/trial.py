@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+import typing
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,37 @@ class Protocol:
     monitor: str
     every: int
     device: str
+    candidates: str = "all"  # which items are ranked: all that are not masked, or the hash of those that were drawn
+    digits: int | None = None  # decimals that are left before anything is chosen; None keeps all
+    judge: str = "validation"  # the part that chooses; `test` in another system's protocol only
+
+
+class Stage(typing.Protocol):
+    """What a trial runs on: the training data of one split, and the judge of its validation part."""
+
+    @property
+    def data(self) -> TrainingData: ...
+
+    @property
+    def validation(self) -> Evaluator | None: ...
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A model class with one set of parameters under one protocol; `features` maps modalities to their hashes."""
+    """A model class with one set of parameters under one protocol, on one split.
+
+    Attributes
+    ----------
+    features : modality -> hash of its features.
+    stage : where the trial runs; `protocol.data` and `features` say the same in hashes.
+    """
 
     name: str
     model: type[Recommender]
     params: Params
     protocol: Protocol
     features: dict[str, str]
+    stage: Stage = field(compare=False, repr=False)
     code: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,10 +83,14 @@ class Trial:
         ]
         return fingerprint(parts)
 
-    def build(self, data: TrainingData) -> Recommender:
+    def build(self) -> Recommender:
         """The model with fresh weights, drawn from the trial's seed (on the CPU, so that devices agree)."""
         seed_everything(self.params.seed)
-        return self.model(self.params, data).to(data.device)
+        return self.model(self.params, self.stage.data).to(self.stage.data.device)
+
+    def under_seed(self, seed: int) -> Trial:
+        """The same trial with another seed."""
+        return replace(self, params=self.params.model_copy(update={"seed": seed}))
 
 
 @dataclass(frozen=True)
@@ -76,7 +101,7 @@ class Outcome:
     state: State
 
 
-def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, report: Report) -> Outcome:
+def run_trial(trial: Trial, report: Report) -> Outcome:
     """Train and judge. The record can be written to the journal as it is.
 
     Raises
@@ -84,8 +109,8 @@ def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, re
     benchmark.models.base.Diverged : loss or scores are no longer numbers.
     """
     started = time.perf_counter()
-    model = trial.build(data)
-    judge = None if validation is None else (lambda: validation.means(model))
+    model = trial.build()
+    judge = _judge(trial, model)
     record: dict[str, Any] = {"model": trial.name, "params": trial.params.model_dump(mode="json")}
     if isinstance(model, TrainedRecommender):
         assert isinstance(trial.params, TrainingParams)
@@ -102,8 +127,18 @@ def run_trial(trial: Trial, data: TrainingData, validation: Evaluator | None, re
         record |= {"epoch": 0, "validation": judge() if judge else {}, "losses": [], "history": []}
     record["seconds"] = time.perf_counter() - started
     record["parameters"] = sum(weight.numel() for weight in model.parameters())
-    record["peak_memory_mb"] = _peak_mb(data.device)
+    record["peak_memory_mb"] = _peak_mb(trial.stage.data.device)
     return Outcome(record, state)
+
+
+def _judge(trial: Trial, model: Recommender) -> Callable[[], dict[str, float]] | None:
+    """Validation means of the present weights, rounded where the protocol says so."""
+    validation, digits = trial.stage.validation, trial.protocol.digits
+    if validation is None:
+        return None
+    if digits is None:
+        return lambda: validation.means(model)
+    return lambda: {name: round(value, digits) for name, value in validation.means(model).items()}
 
 
 def code_hash(model: type[Recommender]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.models.base import Params, Recommender, Scorer, TrainingData
+from benchmark.models.base import Histories, Params, Recommender, Scorer, TrainingData
 
 _MULTIPLIERS = (
     -4658895280553007687,
@@ -23,6 +23,9 @@ class Random(Recommender):
         self._items = torch.arange(data.n_items, device=data.device)
 
     def scorer(self) -> Scorer:
+        return self._hash
+
+    def fold_in_scorer(self, histories: Histories) -> Scorer:
         return self._hash
 
     def _hash(self, users: Tensor) -> Tensor:

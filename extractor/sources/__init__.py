@@ -3,9 +3,9 @@
 from extractor.sources.base import Note, Source, Unusable
 from extractor.sources.images import ImageFolder
 from extractor.sources.joined import JoinedSource
-from extractor.sources.pairs import pair_id, split_pair
 from extractor.sources.recordings import AudioFolder, Recording, resampled
 from extractor.sources.texts import InteractionFile, TextFile
+from workbench.pairs import pair_id, split_pair
 
 __all__ = [
     "AudioFolder",

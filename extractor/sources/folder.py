@@ -10,9 +10,9 @@ from typing import ClassVar
 from loguru import logger
 
 from extractor.sources.base import Note, Source, file_digest, no_such_path
-from extractor.sources.pairs import split_pair
 from workbench.errors import UserError
 from workbench.files import unescape_name
+from workbench.pairs import split_pair
 
 
 class Folder(Source):

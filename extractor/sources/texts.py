@@ -10,9 +10,9 @@ from pathlib import Path
 from loguru import logger
 
 from extractor.sources.base import Note, Source, Unusable, no_such_path
-from extractor.sources.pairs import pair_id
 from workbench.config import nearest
 from workbench.errors import UserError
+from workbench.pairs import pair_id
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -67,3 +67,20 @@ def random_reviews(seed: int, n_users: int = 60, n_items: int = 40, most: int = 
         for item in rng.choice(n_items, rng.integers(3, most), replace=False, p=weights / weights.sum())
     ]
     return [rows[place] for place in rng.permutation(len(rows))]
+
+
+def drawn_interactions(
+    seed: int, n_users: int = 25, n_items: int = 30, least: int = 1, most: int = 25, n_moments: int = 40
+) -> Interactions:
+    """Rows in random order, no pair twice; popular items exist, times come from few moments, ids need not have rows."""
+    rng = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, n_items + 1)
+    counts = rng.integers(least, most + 1, n_users)
+    drawn = [rng.choice(n_items, count, replace=False, p=weights / weights.sum()) for count in counts]
+    users, items = np.repeat(np.arange(n_users), counts), np.concatenate(drawn)
+    order = rng.permutation(len(users))
+    user_ids = np.array([f"u{user:03}" for user in range(n_users)], dtype=object)
+    item_ids = np.array([f"i{item:03}" for item in range(n_items)], dtype=object)
+    ratings = rng.integers(1, 6, len(users)).astype(np.float64)
+    times = rng.integers(0, n_moments, len(users))
+    return Interactions(users[order], items[order], user_ids, item_ids, ratings, None, times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from bench_cases import Row, interactions, random_reviews
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.dataset import Csr, Dataset, build_dataset
+from benchmark.data.dataset import Candidates, Csr, Dataset, build_dataset
 from benchmark.data.splitters import Parts
 from workbench.errors import UserError
 
@@ -20,10 +21,12 @@ VALIDATION = [("u1", "new", 1), ("u2", "b", 2)]
 TEST = [("u3", "a", 5), ("stranger", "a", 1), ("u3", "late", 4), ("u1", "c", 3), ("u1", "new", 2)]
 
 
-def built(folder: Path, *parts: Sequence[Row] | None, binarize: bool = False) -> Dataset:
+def built(
+    folder: Path, *parts: Sequence[Row] | None, binarize: bool = False, candidates: Candidates = "train"
+) -> Dataset:
     read = [None if rows is None else interactions(folder, rows) for rows in parts]
     assert read[0] is not None and read[2] is not None
-    return build_dataset(Parts(read[0], read[1], read[2]), binarize)
+    return build_dataset(Parts(read[0], read[1], read[2]), binarize, candidates)
 
 
 def rows_of(dataset: Dataset, part: Csr | None) -> set[Row]:
@@ -41,17 +44,35 @@ def test_users_and_items_are_those_of_training_in_the_order_in_which_they_first_
     assert (dataset.n_users, dataset.n_items) == (3, 3)
 
 
-def test_held_out_rows_of_unknown_items_stay_and_those_of_unknown_users_go_with_a_warning(
-    tmp_path: Path, log: list[str]
-) -> None:
+def test_held_out_rows_of_unknown_items_stay_and_those_of_unknown_users_go(tmp_path: Path) -> None:
     dataset = built(tmp_path, TRAIN, VALIDATION, TEST)
     assert rows_of(dataset, dataset.test) == {row for row in TEST if row[0] != "stranger"}
     assert rows_of(dataset, dataset.validation) == set(VALIDATION)
     assert rows_of(dataset, dataset.train) == set(TRAIN)
-    assert log == [
-        "WARNING test: 1 rows of 1 users without training rows are left out",
-        "WARNING 1 (user, item) pairs of test also stand in an earlier part",
-    ]
+
+
+def test_all_items_can_be_candidates_and_keep_their_numbers(tmp_path: Path) -> None:
+    few, many = (built(tmp_path, TRAIN, VALIDATION, TEST, candidates=which) for which in ("train", "all"))
+    assert list(many.item_ids) == list(few.item_ids)
+    assert (few.n_items, many.n_items) == (3, 5)
+    assert many.train_counts.tolist() == [*few.train_counts.tolist(), 0, 0]
+    assert few.fingerprint() != many.fingerprint()
+
+
+def test_users_who_are_only_shown_are_numbered_after_those_who_train(tmp_path: Path) -> None:
+    parts = Parts(
+        *(interactions(tmp_path, rows) for rows in (TRAIN, [("v", "a", 1)], [("t", "b", 2), ("nobody", "a", 1)])),
+        validation_input=interactions(tmp_path, [("v", "c", 1)]),
+        test_input=interactions(tmp_path, [("t", "c", 1), ("t", "only shown", 1)]),
+    )
+    dataset = build_dataset(parts)
+    assert list(dataset.user_ids) == ["u2", "u1", "u3", "v", "t"]
+    assert list(dataset.item_ids) == ["c", "a", "b", "only shown"] and dataset.n_items == 3
+    assert rows_of(dataset, dataset.test) == {("t", "b", 2.0)}
+    assert rows_of(dataset, dataset.test_input) == {("t", "c", 1.0), ("t", "only shown", 1.0)}
+    assert dataset.train.counts.tolist()[3:] == [0, 0]
+    bare = replace(dataset, test_input=None)
+    assert bare.fingerprint() != dataset.fingerprint()
 
 
 def test_a_part_whose_users_are_all_unknown_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from bench_cases import Row, random_reviews, read_rows, write_rows
 from experiment_cases import QUICK, TEXTUAL, VISUAL, experiment, results, split_quietly
 from support import tree, write_table
 
-from benchmark import experiment as module
+from benchmark import fold
 from benchmark.config import foreign
 from benchmark.evaluation import Evaluator
 from benchmark.experiment import run_experiment
@@ -133,7 +133,7 @@ def test_results_json_tells_the_protocol_the_counts_and_every_trial(shop: Path) 
     assert [trial["params"]["lr"] for trial in trials["BPRMF"]] == [0.001, 0.05]
     for model in everything["models"]:
         best = max(model["trials"], key=lambda trial: trial["validation"]["Recall@5"])
-        assert model["chosen"] == best
+        assert model["chosen"] == [best]
     assert (folder / "config.yml").read_bytes() == (shop / "config_files" / "x.yml").read_bytes()
 
 
@@ -241,7 +241,7 @@ def test_the_test_part_is_judged_once_for_each_model_after_all_tuning(
 
     for name, file in (("validation", "val"), ("test", "test")):
         parts[len(read_rows(shop / "data" / "shop" / f"{file}.tsv"))] = name
-    monkeypatch.setattr(module, "Evaluator", Spy)
+    monkeypatch.setattr(fold, "Evaluator", Spy)
     run_experiment(experiment(shop, FOUR))
     opened = [place for place, (part, _) in enumerate(events) if part == "test"]
     assert opened == list(range(len(events) - 4, len(events))), "after everything else"
@@ -261,7 +261,7 @@ def test_garbage_in_the_test_part_changes_nothing_that_is_chosen(shop: Path) -> 
         return [
             [
                 {key: trial[key] for key in ("params", "epoch", "validation", "losses")}
-                for trial in (m["chosen"], *m["trials"])
+                for trial in (*m["chosen"], *m["trials"])
             ]
             for m in json.loads((folder / "results.json").read_text())["models"]
         ]
@@ -364,7 +364,7 @@ def test_a_control_takes_the_place_of_the_features_and_gives_other_figures(shop:
     for control in (None, "shuffled", "random"):
         changes = {"control": control} if control else {}
         folder = run_experiment(experiment(shop, models, data_config=side(shop, **changes)))
-        figures.append(json.loads((folder / "results.json").read_text())["models"][0]["chosen"]["losses"])
+        figures.append(json.loads((folder / "results.json").read_text())["models"][0]["chosen"][0]["losses"])
     assert len(trained) == 3
     assert figures[0] != figures[1] != figures[2] != figures[0]
 
@@ -524,7 +524,7 @@ def line_of(shop: Path, text: str) -> str:
             "data_config",
         ),
         ({"MostPop": None}, {"data_config": {"dataset_path": "x"}}, "does not read dataset_path", "", "data_config"),
-        ({"MostPop": None}, {"data_config": {"strategy": "hierarchy"}}, "strategy`", "", "strategy"),
+        ({"MostPop": None}, {"data_config": {"strategy": "tree"}}, "strategy`", "", "strategy"),
         (
             {"MostPop": None},
             {"data_config": {"side_information": [{"dataloader": "VisualAttributes"}]}},

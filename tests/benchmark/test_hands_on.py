@@ -16,7 +16,8 @@ from support import HANDS_ON, REAL_DATA, ROOT, launch, write_table
 
 from benchmark.config import read_experiment_config
 from benchmark.experiment import run_experiment
-from benchmark.plan import plan_metrics, plan_models
+from benchmark.measures import plan_measures
+from benchmark.plan import plan_models
 from benchmark.prepare import PARTS, prepare
 
 pytestmark = pytest.mark.realdata
@@ -77,7 +78,7 @@ def test_the_experiment_files_run_as_they_stand(
 @pytest.mark.parametrize("name", ["hands-on_clip", "hands-on_resnet50_sentencebert"])
 def test_the_unchanged_experiment_files_are_read_and_planned(office: Path, name: str) -> None:
     file = read_experiment_config(office / "config_files" / f"{name}.yml")
-    (plan,) = plan_models(file, plan_metrics(file))
+    (plan,) = plan_models(file, plan_measures(file))
     (params,) = plan.candidates
     given = params.model_dump()
     assert (given["epochs"], given["batch_size"], given["factors"], given["seed"]) == (200, 1024, 64, 123)

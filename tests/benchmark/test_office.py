@@ -16,8 +16,18 @@ from support import launch
 from benchmark.data.dataset import Csr, Dataset, build_dataset
 from benchmark.data.interactions import read_interactions
 from benchmark.data.modalities import Modality
-from benchmark.data.splitters import Parts
-from benchmark.evaluation import METRICS, Evaluator
+from benchmark.data.splitters import (
+    AlignMacridVAE,
+    MMRec,
+    Parts,
+    RandomCrossValidation,
+    RandomHoldOut,
+    RandomKFold,
+    Splitter,
+    split,
+    split_folds,
+)
+from benchmark.evaluation import ACCURACY, Evaluator
 from benchmark.models.base import Recommender, TrainedRecommender, device_data
 from benchmark.models.registry import find_model
 from benchmark.prepare import PARTS
@@ -39,7 +49,7 @@ def office(source: Path) -> Dataset:
 
 
 def judge(office: Dataset, part: Csr, *masked: Csr) -> Evaluator:
-    return Evaluator(part, masked, office.n_items, len(office.item_ids), list(METRICS), [10, 20], CPU)
+    return Evaluator(part, masked, office.n_items, len(office.item_ids), list(ACCURACY), [10, 20], CPU)
 
 
 def test_the_split_launcher_reproduces_the_published_files_byte_for_byte(source: Path, tmp_path: Path) -> None:
@@ -65,6 +75,36 @@ def test_counts_are_the_published_ones(office: Dataset) -> None:
     assert (office.n_users, office.n_items, len(office.train.items)) == (4524, 1775, 21196)
     assert len(office.item_ids) == 1780
     assert (len(office.validation.items), len(office.test.items)) == (5449 - 294, 8868 - 368)
+
+
+def test_other_splits_have_the_counts_that_their_formulas_give(source: Path) -> None:
+    reviews = read_interactions(source / "reviews.tsv")
+    counts = np.bincount(reviews.users)
+    test = counts - np.floor(counts * (1 - 0.2)).astype(int)
+    rest = counts - test
+    subsampling = (21196, 5449, 8868)
+    assert (test.sum(), (rest - np.floor(rest * (1 - 0.1))).sum()) == (8868, 5449)
+    held_out = counts * 2 // 5
+    align = (counts.sum() - held_out.sum(), held_out.sum() - (held_out // 2).sum(), (held_out // 2).sum())
+    held_out = np.where(counts < 3, 0, np.where(counts < 10, 2, counts // 5))
+    mmrec = (counts.sum() - held_out.sum(), (held_out // 2).sum(), held_out.sum() - (held_out // 2).sum())
+    made = {
+        subsampling: split(reviews, RandomHoldOut(0.2), RandomHoldOut(0.1), 1),
+        align: AlignMacridVAE().parts(reviews, 20230219),
+        mmrec: MMRec().parts(reviews, 999),
+    }
+    for expected, parts in made.items():
+        assert parts.validation is not None
+        assert (len(parts.train), len(parts.validation), len(parts.test)) == expected
+
+
+@pytest.mark.parametrize(("rule", "folds"), [(RandomCrossValidation(5), 5), (RandomKFold(5), 5)])
+def test_folds_of_the_reviews_hold_out_each_row_once(source: Path, rule: Splitter, folds: int) -> None:
+    reviews = read_interactions(source / "reviews.tsv")
+    made = split_folds(reviews, rule, None)
+    assert len(made) == folds
+    keys = np.concatenate([parts.test.users * 1780 + parts.test.items for (parts,) in made])
+    assert len(np.unique(keys)) == len(keys) == len(reviews) == 35513
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +157,7 @@ def test_every_figure_is_that_of_a_loop_over_users(office: Dataset, most_pop: Re
         rows = slice(office.test.indptr[user], office.test.indptr[user + 1])
         wanted = dict(zip(office.test.items[rows].tolist(), office.test.values[rows].tolist(), strict=True))
         listed = [item for item in order[: 20 + len(seen)] if item not in seen][:20]
-        for name in METRICS:
+        for name in ACCURACY:
             for k in (10, 20):
                 sums[f"{name}@{k}"] += literal(name, listed, wanted, k, 0.0)
     for name, value in means.items():

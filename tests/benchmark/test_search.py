@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,10 +148,13 @@ def judge() -> Evaluator:
 PROTOCOL = Protocol("data", ("Recall",), (5,), 0.0, "Recall@5", 1, "cpu")
 
 
+STAGE = SimpleNamespace(data=DATA, validation=judge())
+
+
 def trial(model: type[Recommender] | None = None, features: dict[str, str] | None = None, **params: Any) -> Trial:
     model = model or find_model("BPRMF")
     base = {"epochs": 3, "lr": 0.05, "factors": 4, "l_w": 0.01, "seed": 1}
-    return Trial(model.__name__, model, model.Params(**{**base, **params}), PROTOCOL, features or {})
+    return Trial(model.__name__, model, model.Params(**{**base, **params}), PROTOCOL, features or {}, STAGE)
 
 
 @pytest.fixture
@@ -168,7 +172,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def sweep(folder: Path, keep: bool = False) -> Sweep:
-    return Sweep(folder, DATA, judge(), keep, show=False)
+    return Sweep(folder, keep, show=False)
 
 
 def checkpoints(folder: Path) -> list[str]:
@@ -177,20 +181,21 @@ def checkpoints(folder: Path) -> list[str]:
 
 def test_the_best_by_validation_is_chosen_and_only_its_weights_are_kept(tmp_path: Path) -> None:
     trials = [trial(lr=lr, l_w=l_w) for lr in (1e-6, 0.05, 0.2) for l_w in (0.0, 0.5)]
-    chosen = sweep(tmp_path).run(trials)
-    values = [record["validation"]["Recall@5"] for record in chosen.records]
+    chosen = sweep(tmp_path).run([[each] for each in trials])
+    tried = [records[0] for records in chosen.configurations]
+    values = [record["validation"]["Recall@5"] for record in tried]
     assert len(values) == 6 and len(set(values)) > 1
-    assert chosen.trial is trials[values.index(max(values))], "the first among equals"
-    assert chosen.record is chosen.records[values.index(max(values))]
-    assert checkpoints(tmp_path) == [chosen.trial.key]
+    assert chosen.trials[0] is trials[values.index(max(values))], "the first among equals"
+    assert chosen.records[0] is tried[values.index(max(values))]
+    assert checkpoints(tmp_path) == [chosen.trials[0].key]
 
 
 def test_the_record_tells_what_the_restored_weights_give(tmp_path: Path) -> None:
     bench = sweep(tmp_path)
-    chosen = bench.run([trial(lr=lr) for lr in (0.01, 0.05)])
-    assert judge().means(bench.restore(chosen.trial)) == chosen.record["validation"]
-    record = chosen.record
-    assert record["params"] == chosen.trial.params.model_dump(mode="json")
+    chosen = bench.run([[trial(lr=lr)] for lr in (0.01, 0.05)])
+    assert judge().means(bench.restore(chosen.trials[0])) == chosen.records[0]["validation"]
+    record = chosen.records[0]
+    assert record["params"] == chosen.trials[0].params.model_dump(mode="json")
     assert record["parameters"] == (N_USERS + N_ITEMS) * 4
     assert len(record["losses"]) == 3 and len(record["history"]) == 3
     assert record["seconds"] > 0 and record["peak_memory_mb"] > 10
@@ -198,20 +203,21 @@ def test_the_record_tells_what_the_restored_weights_give(tmp_path: Path) -> None
 
 def test_a_second_run_trains_nothing_and_chooses_the_same(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
     trials = [trial(lr=lr) for lr in (0.01, 0.05)]
-    first = sweep(tmp_path).run(trials)
+    first = sweep(tmp_path).run([[each] for each in trials])
     assert len(calls) == 2
-    second = sweep(tmp_path).run(trials)
+    second = sweep(tmp_path).run([[each] for each in trials])
     assert len(calls) == 2
-    assert second.trial is first.trial
-    assert json.dumps(second.record, sort_keys=True) == json.dumps(first.record | second.record, sort_keys=True)
-    sweep(tmp_path).restore(second.trial)
+    assert second.trials[0] is first.trials[0]
+    before, after = first.records[0], second.records[0]
+    assert json.dumps(after, sort_keys=True) == json.dumps(before | after, sort_keys=True)
+    sweep(tmp_path).restore(second.trials[0])
     assert len(calls) == 2
 
 
 def test_a_new_value_trains_only_the_new_cells(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
-    sweep(tmp_path).run([trial(lr=lr) for lr in (0.01, 0.05)])
+    sweep(tmp_path).run([[trial(lr=lr)] for lr in (0.01, 0.05)])
     calls.clear()
-    sweep(tmp_path).run([trial(lr=lr, l_w=l_w) for lr in (0.01, 0.05) for l_w in (0.01, 0.3)])
+    sweep(tmp_path).run([[trial(lr=lr, l_w=l_w)] for lr in (0.01, 0.05) for l_w in (0.01, 0.3)])
     assert [(call["lr"], call["l_w"]) for call in calls] == [(0.01, 0.3), (0.05, 0.3)]
 
 
@@ -229,69 +235,70 @@ def test_a_sweep_cut_short_goes_on_where_it_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(sweep_module, "run_trial", killed)
         with pytest.raises(KeyboardInterrupt):
-            sweep(tmp_path).run(trials)
+            sweep(tmp_path).run([[each] for each in trials])
     assert len(calls) == 2
-    resumed = sweep(tmp_path).run(trials)
+    resumed = sweep(tmp_path).run([[each] for each in trials])
     assert [call["lr"] for call in calls] == [0.01, 0.02, 0.05]
-    unbroken = sweep(tmp_path / "other").run(trials)
-    assert resumed.trial is unbroken.trial
-    assert [r["validation"] for r in resumed.records] == [r["validation"] for r in unbroken.records]
+    unbroken = sweep(tmp_path / "other").run([[each] for each in trials])
+    assert resumed.trials[0] is unbroken.trials[0]
+    assert [r["validation"] for [r] in resumed.configurations] == [r["validation"] for [r] in unbroken.configurations]
 
 
 def test_a_value_given_twice_is_neither_trained_nor_restored_twice(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
     bench = sweep(tmp_path)
-    chosen = bench.run([trial(lr=0.05), trial(lr=0.05)])
-    bench.restore(chosen.trial)
+    chosen = bench.run([[trial(lr=0.05)], [trial(lr=0.05)]])
+    bench.restore(chosen.trials[0])
     assert len(calls) == 1
-    assert len(chosen.records) == 1
+    assert len(chosen.configurations) == 1
 
 
 def test_a_diverging_trial_is_recorded_and_the_sweep_goes_on(
     tmp_path: Path, log: list[str], calls: list[dict[str, Any]]
 ) -> None:
     trials = [trial(lr=1e30), trial(lr=0.05)]
-    chosen = sweep(tmp_path).run(trials)
-    assert chosen.trial is trials[1]
-    assert "failed" in chosen.records[0] and "validation" not in chosen.records[0]
+    chosen = sweep(tmp_path).run([[each] for each in trials])
+    assert chosen.trials[0] is trials[1]
+    assert "failed" in chosen.configurations[0][0] and "validation" not in chosen.configurations[0][0]
     assert any("the sweep goes on" in line for line in log)
-    sweep(tmp_path).run(trials)
+    sweep(tmp_path).run([[each] for each in trials])
     assert len(calls) == 2, "what diverged is not tried again"
     assert checkpoints(tmp_path) == [trials[1].key]
 
 
 def test_when_every_trial_diverges_it_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none of 2 configurations gave a figure") as caught:
-        sweep(tmp_path).run([trial(lr=1e30), trial(lr=1e31)])
+        sweep(tmp_path).run([[trial(lr=1e30)], [trial(lr=1e31)]])
     assert caught.value.mend == "lower the learning rate"
 
 
 def test_a_checkpoint_that_was_removed_is_made_again_the_same(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
     bench = sweep(tmp_path)
-    chosen = bench.run([trial()])
-    before = {name: value.clone() for name, value in bench.restore(chosen.trial).state_dict().items()}
-    (tmp_path / "checkpoints" / f"{chosen.trial.key}.safetensors").unlink()
-    again = sweep(tmp_path).restore(chosen.trial).state_dict()
+    chosen = bench.run([[trial()]])
+    before = {name: value.clone() for name, value in bench.restore(chosen.trials[0]).state_dict().items()}
+    (tmp_path / "checkpoints" / f"{chosen.trials[0].key}.safetensors").unlink()
+    again = sweep(tmp_path).restore(chosen.trials[0]).state_dict()
     assert len(calls) == 2
     assert all(torch.equal(before[name], again[name]) for name in before)
 
 
 def test_save_weights_keeps_the_weights_of_every_trial(tmp_path: Path) -> None:
     trials = [trial(lr=lr) for lr in (0.01, 0.02, 0.05)]
-    sweep(tmp_path, keep=True).run(trials)
+    sweep(tmp_path, keep=True).run([[each] for each in trials])
     assert checkpoints(tmp_path) == sorted(each.key for each in trials)
 
 
 def test_a_model_without_training_is_judged_as_it_is(tmp_path: Path) -> None:
     model = find_model("MostPop")
-    chosen = sweep(tmp_path).run([Trial("MostPop", model, model.Params(), PROTOCOL, {})])
-    assert chosen.record["epoch"] == 0
-    assert 0 <= chosen.record["validation"]["Recall@5"] <= 1
+    chosen = sweep(tmp_path).run([[Trial("MostPop", model, model.Params(), PROTOCOL, {}, STAGE)]])
+    assert chosen.records[0]["epoch"] == 0
+    assert 0 <= chosen.records[0]["validation"]["Recall@5"] <= 1
 
 
 def test_without_validation_there_is_no_value_to_choose_by_and_the_first_is_taken(tmp_path: Path) -> None:
-    chosen = Sweep(tmp_path, DATA, None, False, False).run([trial()])
-    assert chosen.record["validation"] == {}
-    assert chosen.record["epoch"] == 3
+    blind = replace(trial(), stage=SimpleNamespace(data=DATA, validation=None))
+    chosen = sweep(tmp_path).run([[blind]])
+    assert chosen.records[0]["validation"] == {}
+    assert chosen.records[0]["epoch"] == 3
 
 
 def test_the_key_changes_with_everything_that_the_outcome_depends_on(tmp_path: Path) -> None:
@@ -323,6 +330,8 @@ def test_the_key_changes_with_everything_that_the_outcome_depends_on(tmp_path: P
                 {"monitor": "Recall@1"},
                 {"every": 2},
                 {"device": "cuda"},
+                {"candidates": "drawn"},
+                {"digits": 4},
             )
         ],
     ]
@@ -353,7 +362,7 @@ def test_a_change_of_the_model_that_a_model_extends_changes_the_key(
 
 
 def test_a_trial_is_a_pure_function_whatever_ran_before(tmp_path: Path) -> None:
-    alone = sweep(tmp_path / "alone").run([trial(lr=0.05)])
-    after = sweep(tmp_path / "after").run([trial(lr=0.2, seed=9), trial(lr=0.05)])
-    assert alone.record["losses"] == after.records[1]["losses"]
-    assert alone.record["validation"] == after.records[1]["validation"]
+    alone = sweep(tmp_path / "alone").run([[trial(lr=0.05)]])
+    after = sweep(tmp_path / "after").run([[trial(lr=0.2, seed=9)], [trial(lr=0.05)]])
+    assert alone.records[0]["losses"] == after.configurations[1][0]["losses"]
+    assert alone.records[0]["validation"] == after.configurations[1][0]["validation"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.data.interactions import Interactions
-from benchmark.data.splitters import RandomSubsampling, split
+from benchmark.data.splitters import RandomSubsampling, split, split_folds
 from workbench.errors import UserError
 
 
@@ -31,6 +31,26 @@ def cut(rows: Sequence[Row], generator: np.random.RandomState, ratio: float | No
         for place, flag in zip(places[user], drawn, strict=True):
             flags[place] = flag
     return flags
+
+
+def literal_folds(
+    rows: Sequence[Row],
+    seed: int,
+    test: tuple[float | None, int | None, int],
+    validation: tuple[float | None, int | None, int],
+) -> list[list[tuple[list[Row], list[Row], list[Row]]]]:
+    """Train, validation and test rows, `[test fold][validation fold]`: all test folds are drawn before the others."""
+
+    def parted(flags: list[int], rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+        marked = list(zip(rows, flags, strict=True))
+        return [row for row, flag in marked if not flag], [row for row, flag in marked if flag]
+
+    generator = np.random.RandomState(seed)
+    outer = [parted(cut(rows, generator, *test[:2]), rows) for _ in range(test[2])]
+    return [
+        [(*parted(cut(rest, generator, *validation[:2]), rest), held_out) for _ in range(validation[2])]
+        for rest, held_out in outer
+    ]
 
 
 def literal_split(
@@ -75,6 +95,31 @@ def test_the_splitter_is_the_published_algorithm_draw_for_draw(
     assert same(parts.train, train)
     assert same(parts.validation, held_validation)
     assert same(parts.test, held_out)
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32 - 1), outer=st.integers(1, 3), inner=st.integers(1, 3))
+def test_folds_are_repetitions_that_draw_on_test_folds_first(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, outer: int, inner: int
+) -> None:
+    rows = random_reviews(seed % 7, n_users=12, n_items=30, most=20)
+    expected = literal_folds(rows, seed, (0.2, None, outer), (None, 1, inner))
+    data = interactions(tmp_path_factory.mktemp("split"), rows)
+    folds = split_folds(data, RandomSubsampling(0.2, folds=outer), RandomSubsampling(leave_n_out=1, folds=inner), seed)
+    assert [len(made) for made in folds] == [inner] * outer
+    for made, wanted in zip(folds, expected, strict=True):
+        for parts, (train, validation, test) in zip(made, wanted, strict=True):
+            assert same(parts.train, train)
+            assert same(parts.validation, validation)
+            assert same(parts.test, test)
+
+
+def test_several_folds_are_not_taken_for_one_split(tmp_path: Path) -> None:
+    data = interactions(tmp_path, random_reviews(3))
+    with pytest.raises(UserError, match=r"2 x 1 folds \(test x validation\) where one split is expected"):
+        split(data, RandomSubsampling(0.2, folds=2), RandomSubsampling(0.1))
+    with pytest.raises(UserError, match="1 x 3 folds"):
+        split(data, RandomSubsampling(0.2), RandomSubsampling(0.1, folds=3))
 
 
 @settings(max_examples=25)

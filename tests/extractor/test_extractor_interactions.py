@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from extractor import extract
-from extractor.sources import pair_id, split_pair
 from workbench.errors import UserError
+from workbench.pairs import pair_id, split_pair
 
 REVIEWS = "rating\tuser\titem\treview\n5\tu1\ti1\tlovely red kettle\n4\tu1\ti2\tgood lamp\n1\tu2/x\ti1\tbroken kettle\n"
 halves = st.text(st.sampled_from("_%5Fa/"), min_size=1, max_size=6)

@@ -1,10 +1,10 @@
-"""What a splitter owes, and how two of them make training, validation and test."""
+"""What a splitter owes, and how two of them, one inside the other, make training, validation and test."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,19 +12,34 @@ from benchmark.data.interactions import Interactions
 from workbench.errors import UserError
 
 
+class Draws:
+    """The two generators of one split, both seeded once: each rule draws on where the one before it stopped.
+
+    `legacy` is the generator of Elliot's published splits, `generator` that of all other rules.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.legacy = np.random.RandomState(seed)
+        self.generator = np.random.default_rng(seed)
+
+
+class Cut(NamedTuple):
+    """One way to hold rows out.
+
+    held_out : (T,) bool, true for rows that are to be found.
+    shown : (T,) bool, true for rows of held-out users that a model is shown instead (fold-in); None without such users.
+    Rows that are neither stay in training.
+    """
+
+    held_out: np.ndarray
+    shown: np.ndarray | None = None
+
+
 class Splitter(Protocol):
     """A rule that holds out rows."""
 
-    def held_out(self, interactions: Interactions, generator: np.random.RandomState) -> np.ndarray:
-        """(T,) bool, true for held-out rows."""
-
-
-def kept_rows(count: int, test_ratio: float | None, leave_n_out: int | None) -> int:
-    """Training rows of a user with `count` rows: floor(count (1 - ratio)), or all but n."""
-    if leave_n_out is not None:
-        return max(count - leave_n_out, 0)
-    assert test_ratio is not None
-    return math.floor(count * (1 - test_ratio))
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut a fold."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +56,88 @@ class Parts:
     test_input: Interactions | None = None
 
 
-def split(interactions: Interactions, test: Splitter, validation: Splitter | None, seed: int = 42) -> Parts:
-    """Split off test, then validation from what is left; rows keep their order.
+class Recipe(Protocol):
+    """A published protocol that makes all parts at once."""
+
+    def parts(self, interactions: Interactions, seed: int) -> Parts:
+        """The parts; rows keep their order."""
+
+
+class Held(NamedTuple):
+    """Rows after one cut: what stays, what is to be found, and what held-out users show (None without such users)."""
+
+    rest: Interactions
+    held_out: Interactions
+    shown: Interactions | None
+
+
+def hold_out(interactions: Interactions, rule: Splitter, draws: Draws) -> list[Held]:
+    """Apply one rule; one entry a fold, rows keep their order."""
+    folds = []
+    for held_out, shown in rule.cuts(interactions, draws):
+        rest = ~held_out if shown is None else ~(held_out | shown)
+        input_rows = None if shown is None else interactions.select(shown)
+        folds.append(Held(interactions.select(rest), interactions.select(held_out), input_rows))
+    return folds
+
+
+def split_folds(
+    interactions: Interactions, test: Splitter, validation: Splitter | None, seed: int = 42
+) -> list[list[Parts]]:
+    """Hold out test, then validation from what each test fold leaves; `[test fold][validation fold]`.
+
+    All test folds are drawn first, then the validation folds inside each in turn. Rows keep their order.
 
     Raises
     ------
     UserError : a part came out empty.
     """
-    generator = np.random.RandomState(seed)
-    flags = test.held_out(interactions, generator)
-    train, held_out = interactions.select(~flags), interactions.select(flags)
-    held_validation = None
-    if validation is not None:
-        flags = validation.held_out(train, generator)
-        train, held_validation = train.select(~flags), train.select(flags)
-    for name, part in (("training", train), ("validation", held_validation), ("test", held_out)):
+    draws = Draws(seed)
+    folds = []
+    for outer in hold_out(interactions, test, draws):
+        if validation is None:
+            made = [Parts(outer.rest, None, outer.held_out, test_input=outer.shown)]
+        else:
+            made = [
+                Parts(inner.rest, inner.held_out, outer.held_out, inner.shown, outer.shown)
+                for inner in hold_out(outer.rest, validation, draws)
+            ]
+        folds.append([checked(parts, interactions) for parts in made])
+    return folds
+
+
+def split(interactions: Interactions, test: Splitter, validation: Splitter | None, seed: int = 42) -> Parts:
+    """`split_folds` where there is one fold of each.
+
+    Raises
+    ------
+    UserError : a part came out empty, or the rules make several folds.
+    """
+    return only_fold(split_folds(interactions, test, validation, seed))
+
+
+def only_fold(folds: Sequence[Sequence[Parts]]) -> Parts:
+    """The parts of the only fold; `UserError` if there are several."""
+    if len(folds) > 1 or len(folds[0]) > 1:
+        raise UserError(
+            f"the splitting makes {len(folds)} x {len(folds[0])} folds (test x validation) where one split is expected",
+            mend="let run_split.py write the folds, or choose a splitting without `folds`",
+        )
+    return folds[0][0]
+
+
+def checked(parts: Parts, interactions: Interactions) -> Parts:
+    """The parts as they came.
+
+    Raises
+    ------
+    UserError : one of them is empty; the message counts the rows and users of `interactions`, which they were cut from.
+    """
+    for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
         if part is not None and len(part) == 0:
             raise UserError(
                 f"the {name} split came out empty ({len(interactions)} interactions of "
                 f"{len(np.unique(interactions.users))} users in all)",
                 mend="change the ratios, or bring users with more interactions",
             )
-    return Parts(train, held_validation, held_out)
+    return parts

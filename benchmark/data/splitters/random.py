@@ -1,9 +1,4 @@
-"""`random_subsampling`: held-out rows at random, user by user.
-
-It follows Elliot 0.3.1 draw for draw: numpy's legacy generator, users in ascending order of their id
-as a string, for each user floor(n (1 - ratio)) training flags and the rest held-out flags, shuffled, given to the
-user's rows in file order. Validation is split off the training part by the same generator, which is not seeded again.
-"""
+"""Held-out rows at random, user by user: Elliot's published draws, and a form that no file order can change."""
 
 from __future__ import annotations
 
@@ -12,27 +7,56 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.data.interactions import Interactions
-from benchmark.data.splitters.base import kept_rows
+from benchmark.data.splitters.base import Cut, Draws
+from benchmark.data.splitters.ordering import drawn_places, kept_rows, places_within, row_counts
 
 
 @dataclass(frozen=True)
 class RandomSubsampling:
-    """Hold out a share of each user's interactions (`test_ratio`), or a number of them (`leave_n_out`)."""
+    """Hold out a share of each user's interactions (`test_ratio`), or a number of them (`leave_n_out`), `folds` times.
+
+    It follows Elliot 0.3.1 draw for draw: numpy's legacy generator, users in ascending order of their id as a string,
+    for each user floor(n (1 - ratio)) training flags and the rest held-out flags, shuffled, given to the user's rows
+    in file order. Further folds go over all users again, with the draws that follow. Another file order gives another
+    split; `RandomHoldOut` has the same counts without that.
+    """
 
     test_ratio: float | None = None
     leave_n_out: int | None = None
+    folds: int = 1
 
-    def held_out(self, interactions: Interactions, generator: np.random.RandomState) -> np.ndarray:
-        """(T,) bool, true for held-out rows. One pass over users: the published draws are sequential."""
-        order = np.argsort(interactions.users, kind="stable")
-        counts = np.bincount(interactions.users, minlength=len(interactions.user_ids))
-        flags = np.zeros(len(interactions), dtype=bool)
-        start = 0
-        for count in counts[counts > 0].tolist():
-            kept = kept_rows(count, self.test_ratio, self.leave_n_out)
-            drawn = np.zeros(count, dtype=bool)
-            drawn[kept:] = True
-            generator.shuffle(drawn)
-            flags[order[start : start + count]] = drawn
-            start += count
-        return flags
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut a fold. Users are visited one after the other: the published draws are sequential."""
+        users = interactions.users
+        order = np.argsort(users, kind="stable")
+        kept = kept_rows(row_counts(users), self.test_ratio, self.leave_n_out)
+        unshuffled = (places_within(users, order) >= kept)[order]
+        counts = np.bincount(users)
+        ends = np.cumsum(counts[counts > 0]).tolist()
+        cuts = []
+        for _ in range(self.folds):
+            drawn = unshuffled.copy()
+            for start, end in zip([0, *ends], ends, strict=False):
+                draws.legacy.shuffle(drawn[start:end])
+            held_out = np.empty(len(order), dtype=bool)
+            held_out[order] = drawn
+            cuts.append(Cut(held_out))
+        return cuts
+
+
+@dataclass(frozen=True)
+class RandomHoldOut:
+    """Hold out a share of each user's interactions (`test_ratio`), or a number of them (`leave_n_out`), `folds` times.
+
+    A user with n rows keeps floor(n (1 - ratio)), as under `RandomSubsampling`; which ones does not depend on the order
+    of the file. The folds are independent draws and may share rows.
+    """
+
+    test_ratio: float | None = None
+    leave_n_out: int | None = None
+    folds: int = 1
+
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut a fold."""
+        kept = kept_rows(row_counts(interactions.users), self.test_ratio, self.leave_n_out)
+        return [Cut(drawn_places(interactions, draws.generator) >= kept) for _ in range(self.folds)]

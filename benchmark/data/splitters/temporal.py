@@ -9,7 +9,8 @@ import numpy as np
 from loguru import logger
 
 from benchmark.data.interactions import Interactions
-from benchmark.data.splitters.base import kept_rows
+from benchmark.data.splitters.base import Cut, Draws
+from benchmark.data.splitters.ordering import drawn_places, kept_rows, places_within, row_counts
 from workbench.errors import UserError
 
 
@@ -17,22 +18,55 @@ from workbench.errors import UserError
 class TemporalHoldOut:
     """Hold out each user's last rows: a share (`test_ratio`) or a number (`leave_n_out`) of them.
 
-    Rows of one moment count in file order.
+    A user with n rows keeps the first floor(n (1 - ratio)). Rows of one moment count in the order of their item ids
+    (as strings), then of their ratings, whatever the order of the file; Elliot takes file order there.
     """
 
     test_ratio: float | None = None
     leave_n_out: int | None = None
 
-    def held_out(self, interactions: Interactions, generator: np.random.RandomState) -> np.ndarray:
-        """(T,) bool, true for held-out rows; nothing is drawn."""
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut; nothing is drawn."""
+        kept = kept_rows(row_counts(interactions.users), self.test_ratio, self.leave_n_out)
+        return [Cut(_places_in_time(interactions) >= kept)]
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Hold out each user's last row by time; rows of one moment count in the order of item id and rating.
+
+    Without timestamps it is a row at random. Users with a single row keep it.
+    """
+
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut; drawn only without timestamps."""
+        if interactions.timestamps is None:
+            logger.info("leave_one_out: there are no timestamps, so the row of each user is drawn at random")
+            places = drawn_places(interactions, draws.generator)
+        else:
+            places = _places_in_time(interactions)
+        last = row_counts(interactions.users) - 1
+        return [Cut((places == last) & (last > 0))]
+
+
+@dataclass(frozen=True)
+class GlobalTime:
+    """Hold out the last share (`test_ratio`) of all rows by time, over all users.
+
+    With T rows in ascending order of time, the cut is the moment of row floor(T (1 - ratio)), counted from 0, and every
+    row from that moment on is held out. Rows of one moment are thus never parted: those at the cut all go to the
+    held-out side, which may exceed its share.
+    """
+
+    test_ratio: float
+
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut; nothing is drawn."""
         times = _times(interactions)
-        order = np.lexsort((times, interactions.users))
-        counts = np.bincount(interactions.users, minlength=len(interactions.user_ids))
-        kept = np.array([kept_rows(count, self.test_ratio, self.leave_n_out) for count in range(counts.max() + 1)])
-        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-        flags = np.zeros(len(order), dtype=bool)
-        flags[order] = place >= np.repeat(kept[counts], counts)
-        return flags
+        place = min(int(kept_rows(np.array(len(times)), self.test_ratio, None)), len(times) - 1)
+        moment = np.partition(times, place)[place]
+        logger.info("global_time: held out is every row from timestamp {} on", moment)
+        return [Cut(np.asarray(times >= moment))]
 
 
 @dataclass(frozen=True)
@@ -47,11 +81,11 @@ class FixedTimestamp:
     min_below: int = 1
     min_over: int = 1
 
-    def held_out(self, interactions: Interactions, generator: np.random.RandomState) -> np.ndarray:
-        """(T,) bool, true for held-out rows; nothing is drawn."""
+    def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
+        """One cut; nothing is drawn."""
         times = _times(interactions)
         moment = self._best(interactions.users, times) if self.timestamp == "best" else self.timestamp
-        return np.asarray(times >= moment)
+        return [Cut(np.asarray(times >= moment))]
 
     def _best(self, users: np.ndarray, times: np.ndarray) -> int:
         """With a user's times t_1 <= ... <= t_n, a moment suits the user if t_below < moment <= t_(n - over + 1)."""
@@ -80,3 +114,9 @@ def _times(interactions: Interactions) -> np.ndarray:
     if interactions.timestamps is None:
         raise UserError("splitting by time needs timestamps", mend="add a fourth column of unix seconds")
     return interactions.timestamps
+
+
+def _places_in_time(interactions: Interactions) -> np.ndarray:
+    """(T,) place of each row among its user's rows by time, item id and rating, from 0."""
+    keys = (interactions.ratings, interactions.items, _times(interactions), interactions.users)
+    return places_within(interactions.users, np.lexsort(keys))

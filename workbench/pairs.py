@@ -13,7 +13,12 @@ def pair_id(user: str, item: str) -> str:
     So neither half holds `__` or touches the separator with an underscore, and the first `__` is where the
     two were joined. Most ids stay as they are.
     """
-    return "__".join(_EDGE.sub(lambda found: f"%{ord(found.group()):02X}", half) for half in (user, item))
+    return f"{escape_half(user)}__{escape_half(item)}"
+
+
+def escape_half(half: str) -> str:
+    """A user or an item as it stands in the id of a pair."""
+    return _EDGE.sub(lambda found: f"%{ord(found.group()):02X}", half)
 
 
 def split_pair(identifier: str) -> tuple[str, str] | None:

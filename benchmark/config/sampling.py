@@ -1,0 +1,51 @@
+"""Elliot's `negative_sampling` block: each user's relevant items are ranked among some others, not among all."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from workbench.config import Settings
+
+
+class NegativeSampling(Settings):
+    """Where a user's negatives come from.
+
+    strategy : `random` draws `num_items` of them a user; `fixed` reads `files`: the test part's, then the validation
+        part's; one file serves both.
+    """
+
+    strategy: Literal["random", "fixed"]
+    num_items: PositiveInt | None = None
+    files: list[str] | None = Field(default=None, min_length=1, max_length=2)
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _own_key(self) -> NegativeSampling:
+        own = {"random": "num_items", "fixed": "files"}[self.strategy]
+        given = [key for key in ("num_items", "files") if getattr(self, key) is not None]
+        if given != [own]:
+            raise ValueError(f"{self.strategy} takes {own}, given: {', '.join(given) or 'none'}")
+        return self
+
+    def file_for(self, part: Literal["validation", "test"]) -> str:
+        """The file of the strategy `fixed` that holds the negatives of a part."""
+        assert self.files is not None
+        return self.files[0] if part == "test" else self.files[-1]
+
+    def label(self, seed: int) -> str:
+        """What every table and record says of the candidates."""
+        if self.strategy == "random":
+            return f"sampled candidates: {self.num_items} random negatives a user, seed {seed}"
+        assert self.files is not None
+        return f"sampled candidates: negatives of {' and '.join(self.files)}"
+
+    @property
+    def suffix(self) -> str:
+        """What follows a metric's name in a heading, so that no sampled figure passes for one of the full ranking."""
+        return f"({self.num_items} neg.)" if self.strategy == "random" else "(fixed neg.)"

@@ -1,0 +1,180 @@
+"""The protocol guard: what is wrong or worth knowing about a split, counted, before any figure is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from loguru import logger
+
+from benchmark.data.dataset import Candidates, Dataset
+from benchmark.data.splitters import Parts
+from workbench.arrays import used_codes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the guard found.
+
+    Attributes
+    ----------
+    code : a stable name, for `results.json`.
+    count : rows, or pairs, that it concerns.
+    text : the sentence, with all counts.
+    serious : a warning; otherwise a remark.
+    """
+
+    code: str
+    count: int
+    text: str
+    serious: bool = True
+
+    def of_fold(self, fold: str) -> Finding:
+        """The same, with the fold named."""
+        return replace(self, text=f"fold {fold}: {self.text}")
+
+
+def tell(findings: Sequence[Finding]) -> None:
+    """Log every finding."""
+    for finding in findings:
+        (logger.warning if finding.serious else logger.info)(finding.text)
+
+
+def inspect_split(parts: Parts, by_time: bool = False, candidates: Candidates = "train") -> list[Finding]:
+    """Look for rows that no model can answer for, and for rows that give the answer away.
+
+    Parameters
+    ----------
+    by_time : the split claims that held-out rows are later than training rows.
+    candidates : which items may be recommended; see `benchmark.data.dataset.build_dataset`.
+    """
+    coded = _code_together(parts)
+    found = []
+    for name in ("validation", "test"):
+        if name in coded:
+            found += _strangers(name, coded, candidates)
+    found += _repeated_pairs(coded)
+    if by_time:
+        found += _future(coded)
+    return found
+
+
+def inspect_mask(dataset: Dataset, mask: str) -> list[Finding]:
+    """Validation rows that stay in the lists of the test, as sure misses."""
+    if dataset.validation is None or mask != "train":
+        return []
+    judged = np.isin(dataset.validation.users, dataset.test.users)
+    count = int(judged.sum())
+    users = len(used_codes(dataset.validation.users[judged]))
+    text = (
+        f"mask: train: {count:,} validation rows of {users:,} test users are not masked at test, where they can "
+        "only be misses (that is Elliot's and MMRec's protocol)"
+    )
+    return [Finding("validation_not_masked", count, text)]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A part under codes that all parts share: users, items (T,) int64, and times or None."""
+
+    users: np.ndarray
+    items: np.ndarray
+    times: np.ndarray | None
+
+
+def _code_together(parts: Parts) -> dict[str, _Rows]:
+    given = {
+        "train": parts.train,
+        "validation_input": parts.validation_input,
+        "validation": parts.validation,
+        "test_input": parts.test_input,
+        "test": parts.test,
+    }
+    present = {name: part for name, part in given.items() if part is not None}
+    users = _shared([part.user_ids for part in present.values()])
+    items = _shared([part.item_ids for part in present.values()])
+    return {
+        name: _Rows(_codes(part.users, part.user_ids, users), _codes(part.items, part.item_ids, items), part.timestamps)
+        for name, part in present.items()
+    }
+
+
+def _shared(ids: Sequence[np.ndarray]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for identifier in np.concatenate(ids):
+        numbers.setdefault(identifier, len(numbers))
+    return numbers
+
+
+def _codes(codes: np.ndarray, ids: np.ndarray, numbers: dict[str, int]) -> np.ndarray:
+    return np.array([numbers[identifier] for identifier in ids], dtype=np.int64)[codes]
+
+
+def _strangers(name: str, coded: dict[str, _Rows], candidates: Candidates) -> list[Finding]:
+    """Rows of users of whom nothing is known, and rows on items without training rows."""
+    part, train, shown = coded[name], coded["train"], coded.get(f"{name}_input")
+    known_users = train.users if shown is None else np.concatenate([train.users, shown.users])
+    unknown = ~np.isin(part.users, known_users)
+    cold = ~unknown & ~np.isin(part.items, train.items)
+    found = []
+    if unknown.any():
+        text = (
+            f"{name}: {int(unknown.sum()):,} rows of {len(used_codes(part.users[unknown])):,} users "
+            "without training rows are left out"
+        )
+        found.append(Finding("unknown_users", int(unknown.sum()), text))
+    if cold.any():
+        what = (
+            f"{name}: {int(cold.sum()):,} rows are on {len(used_codes(part.items[cold])):,} items without training rows"
+        )
+        if candidates == "train":
+            most = cold.sum() * 2 > len(part.users)
+            then = "; they are no candidates and count as misses" + (" (evaluation.candidates: all)" if most else "")
+            found.append(Finding("cold_items", int(cold.sum()), what + then, bool(most)))
+        else:
+            found.append(Finding("cold_items", int(cold.sum()), f"{what}; they are candidates", False))
+    return found
+
+
+def _repeated_pairs(coded: dict[str, _Rows]) -> list[Finding]:
+    """The same (user, item) pair in two parts: what is masked or learnt in one cannot be found in the other."""
+    size = 1 + max(int(part.items.max(initial=0)) for part in coded.values())
+    found = []
+    seen: np.ndarray = np.zeros(0, dtype=np.int64)
+    for name, part in coded.items():
+        keys = part.users * size + part.items
+        common = int(np.isin(keys, seen).sum())
+        if common:
+            text = f"{common:,} (user, item) pairs of {name} also stand in an earlier part"
+            found.append(Finding("repeated_pairs", common, text))
+        seen = np.concatenate([seen, keys])
+    return found
+
+
+def _future(coded: dict[str, _Rows]) -> list[Finding]:
+    """Training rows that are later than what is to be found: of the same user, and of anyone."""
+    train = coded["train"]
+    held_out = [part for name in ("validation", "test") if (part := coded.get(name)) is not None]
+    if train.times is None or any(part.times is None for part in held_out):
+        return [Finding("no_times", 0, "the split is one by time, and the parts have no timestamps to check it by")]
+    users = np.concatenate([part.users for part in held_out])
+    times = np.concatenate([part.times for part in held_out if part.times is not None])
+    first = np.full(int(max(train.users.max(initial=0), users.max(initial=0))) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, users, times)
+    found = []
+    own = train.times > first[train.users]
+    if own.any():
+        text = (
+            f"{int(own.sum()):,} training rows of {len(used_codes(train.users[own])):,} users are later than a row of "
+            "the same user that is to be found, under a split by time"
+        )
+        found.append(Finding("future_of_the_user", int(own.sum()), text))
+    anyone = int((train.times > times.min()).sum())
+    if anyone:
+        text = (
+            f"{anyone:,} of {len(train.users):,} training rows are later than the earliest held-out row: models learn "
+            "from the future of other users (global_time and fixed_timestamp splits do not)"
+        )
+        found.append(Finding("future_of_others", anyone, text, False))
+    return found

@@ -1,0 +1,145 @@
+"""Negatives of sampled evaluation: drawn or read, and written in the same form (`(user,)`, then items, by tabs)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from loguru import logger
+
+from benchmark.config.sampling import NegativeSampling
+from benchmark.data.dataset import Csr, Dataset
+from benchmark.evaluation.candidates import Negatives, Part, catalogue_keys, distinct_keys, draw_negatives
+from workbench.errors import UserError
+from workbench.files import atomic_file
+
+_LINES = 4096  # lines held as text at a time
+
+
+def load_negatives(
+    settings: NegativeSampling,
+    dataset: Dataset,
+    part: Part,
+    threshold: float,
+    seed: int,
+    path: Callable[[str], Path],
+) -> Negatives:
+    """The negatives of all users who are judged on a part, as the block says.
+
+    Parameters
+    ----------
+    threshold : a user is judged who has a held-out row of at least this rating.
+    path : from a path as it stands in the file to where it leads.
+    """
+    held_out = dataset.test if part == "test" else dataset.validation
+    assert held_out is not None
+    users = np.flatnonzero(np.bincount(held_out.users[held_out.values >= threshold]))
+    parts = (dataset.train, dataset.validation, dataset.test, dataset.validation_input, dataset.test_input)
+    known = [each for each in parts if each is not None]
+    if settings.strategy == "fixed":
+        return read_negatives(path(settings.file_for(part)), dataset, users, known)
+    assert settings.num_items is not None
+    return draw_negatives(users, known, dataset.n_items, settings.num_items, seed, part)
+
+
+def read_negatives(path: Path, dataset: Dataset, users: np.ndarray, known: Sequence[Csr]) -> Negatives:
+    """Read a line a user: `(user,)`, `('user',)` or `user`, then items, all separated by tabs, raw ids, UTF-8.
+
+    Left out, with a warning that counts them: lines of unknown users, items outside the catalogue, and items that
+    stand in a part of the split with that user.
+
+    Parameters
+    ----------
+    users : (E,) int64, ascending: the judged users, each of whom needs a line.
+    known : all parts of the split.
+
+    Raises
+    ------
+    UserError : no such file, a malformed line, a user twice, a judged user without a line.
+    """
+    numbers = {identifier: number for number, identifier in enumerate(dataset.user_ids)}
+    catalogue = pd.Index(np.array(dataset.item_ids[: dataset.n_items], dtype=object))
+    line_of: dict[str, int] = {}
+    keys: list[np.ndarray] = [np.zeros(0, dtype=np.int64)]
+    strangers = unknown = 0
+    for block in _blocks(path):
+        names = [user if user in numbers else user.strip("'\"") for _, user, _ in block]
+        for (line, *_), user in zip(block, names, strict=True):
+            if line_of.setdefault(user, line) != line:
+                raise UserError(
+                    f"the user {user!r} has a line already, line {line_of[user]}",
+                    where=f"{path}:{line}",
+                    mend="join the two lines",
+                )
+        owners = np.array([numbers.get(user, -1) for user in names])
+        places = catalogue.get_indexer(pd.Index([item for *_, items in block for item in items], dtype=object))
+        rows = np.repeat(owners, [len(items) for *_, items in block])
+        strangers += int((owners < 0).sum())
+        unknown += int((places < 0).sum())
+        usable = (places >= 0) & (rows >= 0)
+        keys.append(rows[usable] * dataset.n_items + places[usable])
+    missing = [number for number in users.tolist() if dataset.user_ids[number] not in line_of]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(users)} judged users have no line, among them "
+            f"{', '.join(repr(dataset.user_ids[number]) for number in missing[:3])}",
+            where=path,
+            mend="add a line for each, give each held-out part a file of its own, or take `strategy: random`",
+        )
+    found = distinct_keys(keys)
+    found = found[np.isin(found // dataset.n_items, users)]
+    positive = np.isin(found, catalogue_keys(known, dataset.n_items))
+    for count, what in (
+        (strangers, "lines of unknown users"),
+        (unknown, "items outside the catalogue"),
+        (int(positive.sum()), "items that stand in a part of the split with their user"),
+    ):
+        if count:
+            logger.warning("{}: {} {} are left out", path, count, what)
+    found = found[~positive]
+    starts = np.searchsorted(found, users * dataset.n_items)
+    return Negatives(users, np.append(starts, len(found)), (found % dataset.n_items).astype(np.int32))
+
+
+def write_negatives(path: Path, negatives: Negatives, dataset: Dataset) -> None:
+    """Write a line for every judged user, as `read_negatives` reads it."""
+    item_ids = np.array(dataset.item_ids[: dataset.n_items], dtype=object)
+    ends = negatives.indptr.tolist()
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        for row, user in enumerate(negatives.users.tolist()):
+            items = item_ids[negatives.items[ends[row] : ends[row + 1]]]
+            stream.write("\t".join([f"({dataset.user_ids[user]},)", *items]) + "\n")
+
+
+def _blocks(path: Path) -> Iterator[list[tuple[int, str, list[str]]]]:
+    """Line number, user and items of the lines that are not blank, some at a time."""
+    if not path.is_file():
+        raise UserError("no such file of negatives", where=path, mend="mend `files`, or take `strategy: random`")
+    block: list[tuple[int, str, list[str]]] = []
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, start=1):
+            try:
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n\t")
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"not UTF-8 text: {error.reason}", where=f"{path}:{number}", mend="save the file as UTF-8"
+                ) from error
+            if not text.strip():
+                continue
+            first, *items = text.split("\t")
+            bracketed = first.startswith("(") and first.endswith(",)")
+            user = first[1:-2] if bracketed else first
+            if not user or "" in items or not (items or bracketed):
+                raise UserError(
+                    "this line is no user with negatives",
+                    where=f"{path}:{number}",
+                    mend="write `(user,)` and the items behind it, all separated by single tabs",
+                )
+            block.append((number, user, items))
+            if len(block) == _LINES:
+                yield block
+                block = []
+    if block:
+        yield block

@@ -1,0 +1,151 @@
+"""The evaluation block, resolved: what a `legacy` protocol stands for, and which names mean which metrics in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmark.config import Experiment, ExperimentFile
+from benchmark.config.evaluation import Legacy, Mask
+from benchmark.data.dataset import Candidates
+from benchmark.evaluation.metrics import ComplexMetric, better, complex_schema, find_metric
+from workbench.config import Location, validate
+from workbench.errors import UserError
+from workbench.files import sha256_file
+
+MMREC_DIGITS = 4
+_IN_MMREC = {"ndcg": "nDCG_binary", "map": "MAP_standard"}
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How models are judged.
+
+    Attributes
+    ----------
+    metrics : registered names; complex_metrics : those with arguments.
+    cutoffs : ascending; length : of the lists.
+    threshold : least rating of a relevant row.
+    mask : what is hidden at test (at validation always the training part).
+    candidates : which items are ranked.
+    digits : decimals left before anything is chosen, None for all.
+    legacy : whose protocol this is, None for the bench's own.
+    files : hashes of the files that complex metrics and slices read.
+    """
+
+    metrics: list[str]
+    complex_metrics: list[ComplexMetric]
+    cutoffs: list[int]
+    length: int
+    threshold: float
+    mask: Mask
+    candidates: Candidates
+    digits: int | None
+    legacy: Legacy | None
+    files: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """`Metric@k` of every metric without arguments at every cutoff: what can choose."""
+        return [f"{metric}@{k}" for k in self.cutoffs for metric in self.metrics]
+
+    @property
+    def default_monitor(self) -> str:
+        """What chooses where the file does not say: the first metric of which more is better, at the first cutoff.
+
+        Raises
+        ------
+        UserError : there is none.
+        """
+        for metric in self.metrics:
+            if better(metric) == "larger":
+                return f"{metric}@{self.cutoffs[0]}"
+        raise UserError(
+            f"none of {', '.join(self.metrics)} can choose: more of them is not better",
+            mend="add a metric of accuracy, such as Recall, to simple_metrics",
+        )
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What is computed, for the hash of a trial."""
+        return (*self.metrics, *(each.model_dump_json() for each in self.complex_metrics), *self.files)
+
+    def candidates_label(self, experiment: Experiment) -> str:
+        """Which items are ranked, in words."""
+        if experiment.negative_sampling is not None:
+            return experiment.negative_sampling.label(experiment.random_seed)
+        return {"train": "full ranking of the training items", "all": "full ranking of all items"}[self.candidates]
+
+    def record(self, experiment: Experiment) -> dict[str, Any]:
+        """The protocol, for `results.json`."""
+        return {
+            "candidates": self.candidates_label(experiment),
+            "mask": self.mask,
+            "relevance_threshold": self.threshold,
+            "cutoffs": self.cutoffs,
+            "legacy": self.legacy,
+            "selection": "validation only" if self.legacy is None else f"as {self.legacy}; see the names of the rows",
+        }
+
+    def meaning(self, name: str) -> str:
+        """The registered metric that a name stands for under this protocol.
+
+        Raises
+        ------
+        UserError : no such metric.
+        """
+        return find_metric(_IN_MMREC.get(name.casefold(), name) if self.legacy == "mmrec" else name)
+
+
+def plan_measures(file: ExperimentFile) -> Measures:
+    """Resolve the evaluation block.
+
+    Raises
+    ------
+    UserError : an unknown metric, with its line and the nearest name.
+    """
+    experiment, evaluation = file.experiment, file.experiment.evaluation
+    legacy = evaluation.legacy
+    measures = Measures(
+        [],
+        [],
+        experiment.cutoffs,
+        experiment.top_k,
+        evaluation.relevance_threshold,
+        evaluation.mask or ("train" if legacy else "train+val"),
+        evaluation.candidates or ("all" if legacy == "mmrec" else "train"),
+        MMREC_DIGITS if legacy == "mmrec" else None,
+        legacy,
+    )
+    at = ("experiment", "evaluation")
+    names, schemas = [], []
+    for place, name in enumerate(evaluation.simple_metrics):
+        with _located(file, (*at, "simple_metrics", place)):
+            names.append(measures.meaning(name))
+    for place, entry in enumerate(evaluation.complex_metrics):
+        here = (*at, "complex_metrics", place)
+        with _located(file, here):
+            schemas.append(validate(complex_schema(entry), entry, file.document, here))
+    files = [
+        value for schema in schemas for key, value in schema if key.endswith("_file") or key == "feature_data" if value
+    ]
+    if evaluation.slices is not None:
+        files += [each.file for each in (*evaluation.slices.users, *evaluation.slices.items)]
+    found = [path for each in files if (path := file.path(each)).is_file()]  # an absent one is refused by its reader
+    return replace(
+        measures,
+        metrics=list(dict.fromkeys(names)),
+        complex_metrics=schemas,
+        files=tuple(sha256_file(path) for path in found),
+    )
+
+
+@contextmanager
+def _located(file: ExperimentFile, at: Location) -> Iterator[None]:
+    """Give an error that names no place this one."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(error.what, where=error.where or file.document.where(at), mend=error.mend) from None

@@ -1,0 +1,1 @@
+"""Data sets in the forms of other frameworks: in, and out again."""

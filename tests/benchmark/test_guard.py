@@ -1,0 +1,124 @@
+"""What the guard finds in a split, against slow loops over the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench_cases import Row, interactions, random_reviews
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.data.dataset import build_dataset
+from benchmark.data.splitters import Parts
+from benchmark.guard import Finding, inspect_mask, inspect_split, tell
+
+TRAIN: list[Row] = [("a", "x", 5, 10), ("a", "y", 4, 20), ("b", "x", 3, 5), ("c", "z", 1, 90)]
+VALIDATION: list[Row] = [("a", "z", 5, 30), ("b", "new", 2, 1)]
+TEST: list[Row] = [("a", "x", 5, 40), ("b", "z", 4, 50), ("b", "new", 4, 60), ("stranger", "x", 4, 70)]
+
+
+def parts(folder: Path, train: list[Row], validation: list[Row] | None, test: list[Row], **shown: list[Row]) -> Parts:
+    made = {name: interactions(folder / name, rows) for name, rows in shown.items()}
+    return Parts(
+        interactions(folder / "train", train),
+        None if validation is None else interactions(folder / "validation", validation),
+        interactions(folder / "test", test),
+        **made,
+    )
+
+
+def counts(findings: list[Finding]) -> dict[tuple[str, str], int]:
+    """`(code, part)` -> count; the part is the first word of the sentence where it names one."""
+    return {(each.code, each.text.split(":")[0]): each.count for each in findings if ":" in each.text[:12]} | {
+        (each.code, ""): each.count for each in findings if ":" not in each.text[:12]
+    }
+
+
+def test_every_fault_of_a_split_is_found_and_counted(tmp_path: Path) -> None:
+    found = inspect_split(parts(tmp_path, TRAIN, VALIDATION, TEST), by_time=True)
+    assert counts(found) == {
+        ("unknown_users", "test"): 1,
+        ("cold_items", "validation"): 1,
+        ("cold_items", "test"): 1,
+        ("repeated_pairs", ""): 2,  # a-x of test stands in train, b-new in validation
+        ("future_of_the_user", ""): 1,  # b's training row at 5 is later than b's validation row at 1
+        ("future_of_others", ""): 4,
+    }
+    pairs = [each for each in found if each.code == "repeated_pairs"]
+    assert [each.text for each in pairs] == ["2 (user, item) pairs of test also stand in an earlier part"]
+
+
+def test_a_sound_split_gives_no_finding(tmp_path: Path) -> None:
+    sound = parts(tmp_path, [("a", "x", 1, 1), ("a", "y", 1, 2)], [("a", "z", 1, 3)], [("a", "y2", 1, 4)])
+    assert [each.code for each in inspect_split(sound, by_time=True)] == ["cold_items", "cold_items"]
+    warm = parts(
+        tmp_path, [("a", "x", 1, 1), ("b", "y", 1, 1), ("b", "z", 1, 1)], [("a", "z", 1, 3)], [("a", "y", 1, 4)]
+    )
+    assert inspect_split(warm, by_time=True) == []
+
+
+def test_a_split_that_makes_no_claim_about_time_is_not_held_to_one(tmp_path: Path) -> None:
+    codes = {each.code for each in inspect_split(parts(tmp_path, TRAIN, VALIDATION, TEST))}
+    assert not codes & {"future_of_the_user", "future_of_others", "no_times"}
+
+
+def test_a_split_by_time_without_times_cannot_be_checked_and_says_so(tmp_path: Path) -> None:
+    rows = [row[:3] for row in TRAIN]
+    found = inspect_split(parts(tmp_path, rows, None, [("a", "z", 1)]), by_time=True)
+    assert [each.code for each in found] == ["no_times"]
+
+
+def test_users_who_are_shown_are_no_strangers(tmp_path: Path) -> None:
+    shown = parts(tmp_path, TRAIN, None, [("new", "x", 5, 9)], test_input=[("new", "y", 4, 8)])
+    assert inspect_split(shown) == []
+
+
+def test_most_of_a_part_on_cold_items_points_to_the_candidates(tmp_path: Path) -> None:
+    cold = parts(tmp_path, TRAIN, None, [("a", "new", 5, 99), ("b", "newer", 5, 99), ("b", "z", 1, 99)])
+    (finding,) = inspect_split(cold)
+    assert finding.serious and "evaluation.candidates: all" in finding.text and "2 rows are on 2 items" in finding.text
+    (finding,) = inspect_split(cold, candidates="all")
+    assert not finding.serious and "they are candidates" in finding.text
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_counts_agree_with_a_slow_loop(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    rows = random_reviews(seed, n_users=8, n_items=12, most=8)
+    place = np.random.default_rng(seed).integers(0, 3, len(rows))
+    groups = [[row for row, where in zip(rows, place, strict=True) if where == part] for part in range(3)]
+    if not all(groups):
+        return
+    train, validation, test = groups
+    test = [*test, *train[:2]]
+    found = inspect_split(parts(tmp_path_factory.mktemp("p"), train, validation, test), by_time=True)
+    users, items = {row[0] for row in train}, {row[1] for row in train}
+    for name, part in (("validation", validation), ("test", test)):
+        unknown = [row for row in part if row[0] not in users]
+        cold = [row for row in part if row[0] in users and row[1] not in items]
+        told = {each.code: each.count for each in found if each.text.startswith(name)}
+        assert told.get("unknown_users", 0) == len(unknown)
+        assert told.get("cold_items", 0) == len(cold)
+    first: dict[str, int] = {}
+    for row in (*validation, *test):
+        first[row[0]] = min(first.get(row[0], row[3]), row[3])
+    future = sum(row[3] > first.get(row[0], 10**12) for row in train)
+    codes = {each.code: each.count for each in found}
+    assert codes.get("future_of_the_user", 0) == future
+    assert codes.get("future_of_others", 0) == sum(row[3] > min(first.values()) for row in train)
+    assert codes["repeated_pairs"] == 2
+
+
+def test_validation_that_is_not_masked_at_test_is_counted_for_the_users_of_the_test(tmp_path: Path) -> None:
+    rows = parts(tmp_path, TRAIN, [*VALIDATION, ("c", "x", 1, 1)], TEST[:3])
+    dataset = build_dataset(rows)
+    assert inspect_mask(dataset, "train+val") == []
+    (finding,) = inspect_mask(dataset, "train")
+    assert (finding.code, finding.count) == ("validation_not_masked", 2), "user c is not judged"
+
+
+def test_findings_are_logged_warnings_as_such_and_remarks_as_such(log: list[str]) -> None:
+    tell([Finding("a", 1, "one is wrong"), Finding("b", 2, "two to know", False)])
+    assert log == ["WARNING one is wrong", "INFO two to know"]
