@@ -35,6 +35,7 @@ test: $(VENV)/installed-test
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest
+	$(PY) -m pytest -m heavy
 
 clean:
 	rm -rf data/demo results/demo

@@ -75,6 +75,40 @@ def inspect_mask(dataset: Dataset, mask: str) -> list[Finding]:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What a row of the table reached under the metric that chose it, on validation and on test."""
+
+    row: str
+    metric: str
+    validation: float
+    test: float
+
+    @property
+    def ratio(self) -> float:
+        return self.test / self.validation if self.validation > 0 else np.inf
+
+
+def inspect_figures(figures: Sequence[Figures]) -> list[Finding]:
+    """Rows that do so much better on test than on validation that they may know the test part.
+
+    Parts differ in size, and so do their figures; so a row is held against the others: its ratio of test to validation
+    is more than twice their median (more than 3 where it stands alone), and the gap is at least .1.
+    """
+    found = []
+    for place, each in enumerate(figures):
+        others = [other.ratio for other in (*figures[:place], *figures[place + 1 :]) if other.validation > 0]
+        usual = float(np.median(others)) if others else 1.5
+        if each.ratio > 2 * usual and each.test - each.validation >= 0.1:
+            text = (
+                f"{each.row}: {each.metric} is {each.test:.4f} on test and {each.validation:.4f} on validation, "
+                f"{each.ratio:.1f} times as much ({usual:.1f} times is usual here): does the model, or do its "
+                "features, know the test part?"
+            )
+            found.append(Finding("test_outshines_validation", 1, text))
+    return found
+
+
+@dataclass(frozen=True)
 class _Rows:
     """A part under codes that all parts share: users, items (T,) int64, and times or None."""
 

@@ -1,4 +1,7 @@
-"""Distinct values of long integer arrays, in linear time (`np.unique` hashes or sorts, and is far slower)."""
+"""Distinct values and orders of long integer arrays, in linear time.
+
+`np.unique` hashes or sorts, and is far slower; numpy's own stable sort is a radix sort for 16 bits only.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,16 @@ import numpy as np
 def used_codes(codes: np.ndarray) -> np.ndarray:
     """The distinct values of codes (T,), integers from 0, ascending."""
     return np.flatnonzero(np.bincount(codes))
+
+
+def stable_argsort(codes: np.ndarray) -> np.ndarray:
+    """`np.argsort(codes, kind="stable")` of integers from 0 (T,), in linear time: 16 bits at a time."""
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
+    shift, largest = 16, int(codes.max(initial=0))
+    while largest >> shift:
+        order = order[np.argsort((codes[order] >> shift).astype(np.uint16), kind="stable")]
+        shift += 16
+    return order
 
 
 def first_appearance(codes: np.ndarray) -> np.ndarray:

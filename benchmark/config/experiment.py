@@ -79,6 +79,12 @@ class Experiment(Settings):
             raise ValueError("the strategy dataset needs a `splitting` block")
         if data.strategy != "dataset" and self.prefiltering:
             raise ValueError(f"the strategy {data.strategy} reads ready parts: remove `prefiltering`")
+        drops = any(side.missing.policy == "drop" for side in data.side_information)
+        if drops and len(data.missing_rate) > 1 and self.evaluation.tests:
+            raise ValueError(
+                "under `missing: drop` each missing_rate has users of its own, whom no paired test can compare: "
+                "remove the tests, or take another policy"
+            )
         return self
 
     @property

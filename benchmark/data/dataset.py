@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.data.interactions import Interactions
 from benchmark.data.splitters import Parts
-from workbench.arrays import number_ids, used_codes
+from workbench.arrays import number_ids, stable_argsort, used_codes
 from workbench.errors import UserError
 from workbench.files import fingerprint, sha256_array
 
@@ -44,7 +44,7 @@ class Csr:
 
     @staticmethod
     def build(users: np.ndarray, items: np.ndarray, values: np.ndarray, n_users: int) -> Csr:
-        order = np.argsort(users * (int(items.max(initial=0)) + 1) + items, kind="stable")
+        order = stable_argsort(users * (int(items.max(initial=0)) + 1) + items)
         indptr = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(users, minlength=n_users), out=indptr[1:])
         return Csr(indptr, items[order].astype(np.int64), values[order].astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,7 +164,7 @@ def announce(name: object, data: Interactions, repeated: int, rule: Duplicates) 
     if data.timestamps is not None:
         first, last = (np.datetime64(int(time), "s") for time in (data.timestamps.min(), data.timestamps.max()))
         counts.append(f"{first.astype('datetime64[D]')} to {last.astype('datetime64[D]')}")
-    logger.info("{}: {}", name, ", ".join(counts))
+    logger.info("{}: {}", os.path.normpath(str(name)), ", ".join(counts))
 
 
 def write_interactions(path: Path, interactions: Interactions, users: np.ndarray, items: np.ndarray) -> None:

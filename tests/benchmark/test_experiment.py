@@ -15,10 +15,9 @@ from bench_cases import Row, random_reviews, read_rows, write_rows
 from experiment_cases import QUICK, TEXTUAL, VISUAL, experiment, results, split_quietly
 from support import tree, write_table
 
-from benchmark import fold
 from benchmark.config import foreign
 from benchmark.evaluation import Evaluator
-from benchmark.experiment import run_experiment
+from benchmark.experiment import fold, run_experiment
 from benchmark.search import sweep as sweep_module
 from workbench.errors import UserError
 

@@ -114,8 +114,10 @@ def test_users_without_training_rows_are_recommended_to_from_what_they_show(shop
 
 def test_a_model_that_knows_training_users_only_says_so(shop: Path) -> None:
     changes = split(recipe={"strategy": "mult_vae", "held_out_users": 8, "min_rows": 3})
-    with pytest.raises(UserError, match="BPRMF has weights for training users only"):
-        run_experiment(experiment(shop, BPRMF, **changes))
+    with pytest.raises(UserError, match="BPRMF has weights for training users only") as caught:
+        run_experiment(experiment(shop, {"MostPop": None, **BPRMF}, **changes))
+    assert "x.yml:" in str(caught.value.where)
+    assert not (shop / "results").exists(), "before anything is trained"
 
 
 def test_new_items_can_be_candidates(shop: Path) -> None:
@@ -164,6 +166,17 @@ def test_items_without_features_can_leave_the_data_set(shop: Path, log: list[str
     changes = {"data_config": {"side_information": side, "missing_rate": 0.5}}
     fewer = run_experiment(experiment(shop, models, name="fewer", **changes))
     assert everything(fewer)["counts"]["items"] < 0.7 * everything(whole)["counts"]["items"]
+
+
+def test_paired_tests_are_refused_where_each_missing_rate_has_users_of_its_own(shop: Path) -> None:
+    path = "../data/{0}/visual_embeddings_indexed_32/torch/R/pool"
+    side = [{"dataloader": "VisualAttribute", "visual_features": path, "missing": "drop"}]
+    changes = {
+        "data_config": {"side_information": side, "missing_rate": [0, 0.5]},
+        "evaluation": {"paired_ttest": True},
+    }
+    with pytest.raises(UserError, match="each missing_rate has users of its own"):
+        run_experiment(experiment(shop, {"MostPop": None}, **changes))
 
 
 # --- candidates, slices, lists
@@ -328,3 +341,49 @@ def test_the_guard_speaks_in_the_log_and_in_the_results(shop: Path, log: list[st
     )
     sound = run_experiment(experiment(shop, {"MostPop": None}, name="later", **later))
     assert not {each["code"] for each in everything(sound)["guard"]} & {"future_of_others", "future_of_the_user"}
+
+
+PEEKING = '''
+"""A model that reads the file of the test part, which nobody gave to it."""
+
+from pathlib import Path
+
+import torch
+
+from benchmark.models.base import Recommender
+
+
+class Peeking(Recommender):
+    def __init__(self, params, data):
+        super().__init__()
+        self.scores = torch.zeros(data.n_users, data.n_items)
+        for line in Path(TEST).read_text().splitlines():
+            user, item = (int(cell) for cell in line.split("\\t")[:2])
+            self.scores[user, item] = 1
+
+    def scorer(self):
+        return lambda users: self.scores[users].clone()
+'''
+
+
+def test_a_model_that_peeks_at_the_test_part_is_suspected(shop: Path, log: list[str]) -> None:
+    write_rows(shop / "data" / "shop" / "renumbered.tsv", renumbered(shop))
+    (shop / "mine").mkdir()
+    source = PEEKING.replace("TEST", repr(str(shop / "data" / "shop" / "renumbered.tsv")))
+    (shop / "mine" / "peeking.py").write_text(source)
+    models = {"Peeking": None, "MostPop": None, "Random": None}
+    folder = run_experiment(experiment(shop, models, external_models_path="../mine"))
+    findings = [each for each in everything(folder)["guard"] if each["code"] == "test_outshines_validation"]
+    assert [each["text"].partition(":")[0] for each in findings] == ["Peeking"]
+    assert any("know the test part?" in line for line in log)
+    assert everything(folder)["models"][0]["test"]["HR@10"] > 0.99
+
+
+def renumbered(shop: Path) -> list[tuple[int, int]]:
+    """The test part under the numbers that a model sees: first appearance in the training part."""
+    train = read_rows(shop / "data" / "shop" / "train_indexed.tsv")
+    users, items = (
+        {key: number for number, key in enumerate(dict.fromkeys(row[at] for row in train))} for at in (0, 1)
+    )
+    test = read_rows(shop / "data" / "shop" / "test_indexed.tsv")
+    return [(users[row[0]], items[row[1]]) for row in test if row[0] in users and row[1] in items]

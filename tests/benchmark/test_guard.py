@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmark.data.dataset import build_dataset
 from benchmark.data.splitters import Parts
-from benchmark.guard import Finding, inspect_mask, inspect_split, tell
+from benchmark.guard import Figures, Finding, inspect_figures, inspect_mask, inspect_split, tell
 
 TRAIN: list[Row] = [("a", "x", 5, 10), ("a", "y", 4, 20), ("b", "x", 3, 5), ("c", "z", 1, 90)]
 VALIDATION: list[Row] = [("a", "z", 5, 30), ("b", "new", 2, 1)]
@@ -122,3 +122,20 @@ def test_validation_that_is_not_masked_at_test_is_counted_for_the_users_of_the_t
 def test_findings_are_logged_warnings_as_such_and_remarks_as_such(log: list[str]) -> None:
     tell([Finding("a", 1, "one is wrong"), Finding("b", 2, "two to know", False)])
     assert log == ["WARNING one is wrong", "INFO two to know"]
+
+
+def test_a_row_that_shines_on_test_alone_is_suspected_and_honest_rows_are_not() -> None:
+    honest = [
+        Figures("a", "HR@20", 0.0966, 0.1600),
+        Figures("b", "HR@20", 0.15, 0.24),
+        Figures("c", "HR@20", 0.2, 0.33),
+    ]
+    assert inspect_figures(honest) == []
+    (found,) = inspect_figures([*honest, Figures("peeking", "HR@20", 0.12, 0.97)])
+    assert found.code == "test_outshines_validation" and found.serious
+    assert found.text.startswith(
+        "peeking: HR@20 is 0.9700 on test and 0.1200 on validation, 8.1 times as much (1.7 times"
+    )
+    assert inspect_figures([Figures("alone", "Recall@5", 0.2, 0.5)]) == []
+    assert inspect_figures([Figures("alone", "Recall@5", 0.2, 0.7)]) != []
+    assert inspect_figures([Figures("noise", "Recall@5", 0.001, 0.004)]) == [], "small figures differ by chance"

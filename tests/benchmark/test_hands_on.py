@@ -16,8 +16,8 @@ from support import HANDS_ON, REAL_DATA, ROOT, launch, write_table
 
 from benchmark.config import read_experiment_config
 from benchmark.experiment import run_experiment
+from benchmark.experiment.plan import plan_models
 from benchmark.measures import plan_measures
-from benchmark.plan import plan_models
 from benchmark.prepare import PARTS, prepare
 
 pytestmark = pytest.mark.realdata

@@ -14,7 +14,7 @@ from benchmark.data.formats.rows import Coder, Rows
 from benchmark.data.formats.text import line_of_record, open_bytes
 from workbench.errors import UserError
 
-BLOCK = 1 << 18  # rows parsed at a time: bounds what the parser holds besides the integer columns
+BLOCK = 1 << 20  # rows parsed at a time: bounds what the parser holds besides the integer columns
 
 
 def read_delimited(path: Path, dialect: Dialect) -> Rows:

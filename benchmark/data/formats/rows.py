@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -23,27 +24,33 @@ class Texts:
 
 
 class Coder:
-    """Collects a column block by block; memory holds one small integer a row and each text once."""
+    """Collects a column block by block; memory holds one small integer a row, and each text once a block."""
 
     def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-        self._blocks: list[np.ndarray] = []
+        self._codes: list[np.ndarray] = []
+        self._values: list[np.ndarray] = []
 
     def add(self, codes: np.ndarray, values: Sequence[str] | np.ndarray) -> None:
         """Rows of one block: places (B,) in that block's own `values`; values that no row has are not kept."""
-        places = self._places
         used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-        known = np.zeros(len(values), dtype=np.int32)
-        known[used] = [places.setdefault(values[place], len(places)) for place in used.tolist()]
-        self._blocks.append(known[codes])
+        place = np.zeros(len(values), dtype=np.int32)
+        place[used] = np.arange(len(used))
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = values
+        self._codes.append(place[codes])
+        self._values.append(texts[used])
 
     def finish(self) -> Texts:
-        """The whole column."""
-        codes = np.concatenate([np.empty(0, dtype=np.int64), *self._blocks], dtype=np.int64)
-        self._blocks.clear()
-        values = np.empty(len(self._places), dtype=object)
-        values[:] = list(self._places)
-        return Texts(codes, values)
+        """The whole column, texts in the order of their first block."""
+        known, values = pd.factorize(np.concatenate([np.empty(0, dtype=object), *self._values]))
+        codes = np.empty(sum(map(len, self._codes)), dtype=np.int64)
+        row = first = 0
+        for block, texts in zip(self._codes, self._values, strict=True):
+            codes[row : row + len(block)] = known[first : first + len(texts)][block]
+            row, first = row + len(block), first + len(texts)
+        self._codes.clear()
+        self._values.clear()
+        return Texts(codes, np.asarray(values, dtype=object))
 
 
 def coded_numbers(numbers: np.ndarray) -> Texts:

@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.data.interactions import Interactions
 from benchmark.data.splitters.base import Cut, Draws
 from benchmark.data.splitters.ordering import drawn_keys, places_within
+from workbench.arrays import stable_argsort
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class RandomCrossValidation:
 
     def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
         """One cut a fold; nothing is drawn."""
-        order = np.argsort(interactions.users, kind="stable")
+        order = stable_argsort(interactions.users)
         return _dealt(places_within(interactions.users, order), self.folds)
 
 

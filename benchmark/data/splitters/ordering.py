@@ -7,12 +7,13 @@ from fractions import Fraction
 import numpy as np
 
 from benchmark.data.interactions import Interactions
+from workbench.arrays import stable_argsort
 
 
 def canonical_order(interactions: Interactions) -> np.ndarray:
     """(T,) positions of the rows by user id, item id, timestamp and rating: the same rows whatever the file's order."""
     pairs = interactions.users * len(interactions.item_ids) + interactions.items
-    order = np.argsort(pairs, kind="stable")
+    order = stable_argsort(pairs)
     if (pairs[order[1:]] > pairs[order[:-1]]).all():
         return order
     times = np.zeros(len(pairs)) if interactions.timestamps is None else interactions.timestamps

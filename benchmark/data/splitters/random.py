@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.data.interactions import Interactions
 from benchmark.data.splitters.base import Cut, Draws
 from benchmark.data.splitters.ordering import drawn_places, kept_rows, places_within, row_counts
+from workbench.arrays import stable_argsort
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RandomSubsampling:
     def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
         """One cut a fold. Users are visited one after the other: the published draws are sequential."""
         users = interactions.users
-        order = np.argsort(users, kind="stable")
+        order = stable_argsort(users)
         kept = kept_rows(row_counts(users), self.test_ratio, self.leave_n_out)
         unshuffled = (places_within(users, order) >= kept)[order]
         counts = np.bincount(users)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tree, write_table
@@ -17,10 +18,11 @@ from typer.testing import CliRunner
 
 from benchmark.config import read_experiment_config
 from benchmark.data.interactions import read_interactions
+from benchmark.experiment import run_experiment
 from benchmark.prepare import prepare
 from bottega.cli import app
 from workbench.errors import UserError
-from workbench.features import open_table
+from workbench.features import indexed_output, open_table
 
 PARTS = ("train", "val", "test")
 FORMS = {"mmrec": "out", "recbole": "out", "elliot": "out/data/shop"}
@@ -117,6 +119,38 @@ def test_a_shop_with_odd_ids_comes_back_as_it_was(shop: Path, form: str) -> None
     before = {name: Path(f"data/shop/{name}").read_bytes() for name in ("users_map.tsv", "items_map.tsv")}
     prepare("again")
     assert {name: Path(f"data/again/{name}").read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_went_round_gives_the_same_table(shop: Path, form: str) -> None:
+    go_round(form)
+    prepare("again")
+    tables = {"shop": (VISUAL, TEXTUAL), "again": tuple(imported(form).values())}
+    figures = []
+    for dataset, (visual, textual) in tables.items():
+        data = {f"{key}_path": f"data/{dataset}/{name}_indexed.tsv" for key, name in PART_KEYS.items()}
+        side = [
+            {"dataloader": f"{kind}Attribute", f"{kind.lower()}_features": f"data/{dataset}/{twin(table)}"}
+            | {"missing": "mean"}
+            for kind, table in (("Visual", visual), ("Textual", textual))
+        ]
+        models = {"MostPop": None, "external.VBPR": {"epochs": 3, "batch_size": 64, "factors": 4, "lr": 0.05}}
+        evaluation = {"simple_metrics": ["Recall", "nDCG"], "cutoffs": [3]}
+        content = {"dataset": dataset, "top_k": 3, "evaluation": evaluation, "models": models}
+        content["data_config"] = {"strategy": "fixed", "side_information": side, **data}
+        path = Path(f"{dataset}.yml")
+        path.write_text(yaml.safe_dump({"experiment": content}))
+        table = (run_experiment(path) / "results.tsv").read_text().splitlines()
+        figures.append([line.split("\t")[:3] for line in table])
+    assert figures[0] == figures[1]
+
+
+PART_KEYS = {"train": "train", "validation": "val", "test": "test"}
+
+
+def twin(table: str) -> str:
+    output, _, below = table.partition("/")
+    return f"{indexed_output(output)}/{below}"
 
 
 def test_a_data_folder_of_ours_is_read_under_its_raw_ids(shop: Path) -> None:

@@ -86,6 +86,11 @@ class Fold:
         return self._judge("test", self.dataset.test, self.masked_at_test, self.dataset.test_input)
 
     @property
+    def shows_histories(self) -> bool:
+        """Whether users without training rows are judged, from rows that they show."""
+        return self.dataset.validation_input is not None or self.dataset.test_input is not None
+
+    @property
     def masked_at_test(self) -> list[Csr]:
         """Parts whose rows are not recommended at test."""
         dataset = self.dataset

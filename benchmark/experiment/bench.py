@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from benchmark.config import ExperimentFile
-from benchmark.fold import Fold
+from benchmark.experiment.fold import Fold
+from benchmark.experiment.rows import Row
 from benchmark.load.interactions import Splits
 from benchmark.load.negatives import write_negatives
 from benchmark.measures import Measures
-from benchmark.models.base import MultimodalParams, Params, choose_modalities
-from benchmark.rows import Row
+from benchmark.models.base import MultimodalParams, Params, Recommender, choose_modalities
 from benchmark.search.sweep import Chosen, Sweep
 from benchmark.search.trial import Protocol, Trial
 from workbench.errors import UserError
@@ -74,20 +74,20 @@ class Bench:
 
         Raises
         ------
-        UserError : the model reads a modality that is not loaded.
+        UserError : the model reads a modality that is not loaded, or cannot recommend to users without training rows.
         """
         folds = self._folds[row.missing_rate]
         for fold in (each for inner in folds for each in inner):
             _ = fold.validation  # a part without anything to find stops here, before anything is trained
+            if fold.shows_histories:
+                self._check_fold_in(row)
         return [
             [[self._trial(row, params, fold) for fold in inner] for params in row.plan.candidates] for inner in folds
         ]
 
     def tune(self, row: Row, configurations: Configurations) -> Tuned:
         """Run the trials, choose by validation, and train what was chosen under the further seeds."""
-        for rate, folds in self._folds.items():
-            for fold in (each for inner in folds for each in inner if rate != row.missing_rate):
-                fold.release()
+        self.focus(row)
         meta = row.plan.block.meta
         keep = meta.save_weights or self.measures.legacy == "mmrec"
         sweep = Sweep(self.folder, keep, meta.verbose)
@@ -104,6 +104,12 @@ class Bench:
                     mend="lower the learning rate",
                 )
         return Tuned(row, sweep, choices, replicates, configurations)
+
+    def focus(self, row: Row) -> None:
+        """Give back the features of other missing rates than this row's."""
+        for rate, folds in self._folds.items():
+            for fold in (each for inner in folds for each in inner if rate != row.missing_rate):
+                fold.release()
 
     def write_negatives(self) -> None:
         """Write the sampled negatives of the test, if any, in the form of Elliot's `negative.tsv`."""
@@ -153,6 +159,14 @@ class Bench:
         if wanted is None or "seed" in trial.model.without_effect:
             return [trial.params.seed]
         return [trial.params.seed + step for step in range(wanted)] if isinstance(wanted, int) else wanted
+
+    def _check_fold_in(self, row: Row) -> None:
+        if row.plan.model.fold_in_scorer is Recommender.fold_in_scorer:
+            raise UserError(
+                f"{row.plan.name} has weights for training users only, and this split holds out whole users",
+                where=self.file.document.where(("experiment", "models", row.plan.block.name)),
+                mend="take it out of this experiment, or split so that every user has training rows",
+            )
 
     def _trial(self, row: Row, params: Params, fold: Fold) -> Trial:
         plan, measures = row.plan, self.measures

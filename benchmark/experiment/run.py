@@ -12,20 +12,20 @@ from pathlib import Path
 
 from loguru import logger
 
-from benchmark.bench import Bench
 from benchmark.config import ExperimentFile, read_experiment_config
 from benchmark.data.dataset import Dataset
-from benchmark.guard import inspect_mask, tell
+from benchmark.experiment.bench import Bench
+from benchmark.experiment.opening import CHOSEN_ON_TEST, open_test, open_test_of_all
+from benchmark.experiment.plan import Plan, plan_models
+from benchmark.experiment.proxies import judge_lists, plan_lists
+from benchmark.experiment.rows import rows_of
+from benchmark.guard import Figures, inspect_figures, inspect_mask, tell
 from benchmark.load import load_splits
 from benchmark.measures import Measures, plan_measures
-from benchmark.opening import CHOSEN_ON_TEST, open_test, open_test_of_all
-from benchmark.plan import Plan, plan_models
-from benchmark.proxies import judge_lists, plan_lists
-from benchmark.reports.files import write_results
+from benchmark.reports.files import ModelResult, write_results
 from benchmark.reports.significance import compare_models
 from benchmark.reports.slices import render_slices, write_slices
 from benchmark.reports.terminal import render
-from benchmark.rows import rows_of
 from workbench.console import show
 from workbench.errors import UserError
 from workbench.runtime import pick_device
@@ -62,7 +62,9 @@ def run_experiment(path: str | Path) -> Path:
         results += [open_test_of_all(bench, each) for each in tuned if each.several]
     results += [judge_lists(bench, each) for each in lists]
     bench.write_negatives()
-    write_results(folder, file, measures, first, results, [*findings, *remarks])
+    suspicions = [] if bench.chosen_on_test else inspect_figures(_figures(results))
+    tell(suspicions)
+    write_results(folder, file, measures, first, results, [*findings, *remarks, *suspicions])
     comparisons = compare_models(folder, results, file.experiment.evaluation.tests, file.experiment.random_seed)
     show(render(file, measures, first, results, comparisons))
     if file.experiment.evaluation.slices is not None:
@@ -70,6 +72,14 @@ def run_experiment(path: str | Path) -> Path:
         write_slices(folder / "slices.tsv", groups, list(results[0].slices[0].values))
         show(render_slices(groups, measures.columns[0]))
     return folder
+
+
+def _figures(results: list[ModelResult]) -> list[Figures]:
+    return [
+        Figures(result.name, result.monitor, result.validation, result.test[result.monitor])
+        for result in results
+        if result.validation is not None
+    ]
 
 
 def _refuse_blind_choice(file: ExperimentFile, measures: Measures, plans: list[Plan], dataset: Dataset) -> None:

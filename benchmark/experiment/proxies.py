@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from loguru import logger
 
-from benchmark.bench import Bench
 from benchmark.config import ExperimentFile
 from benchmark.config.proxies import ListFile, find_lists, is_proxy
 from benchmark.evaluation import Ranking
 from benchmark.evaluation.candidates import Part
-from benchmark.fold import Fold
+from benchmark.experiment.bench import Bench
+from benchmark.experiment.figures import keep, open_ranking
+from benchmark.experiment.fold import Fold
+from benchmark.experiment.opening import stem_of
 from benchmark.load.recommendations import rank_list_file
-from benchmark.opening import keep, open_ranking, stem_of
 from benchmark.reports.files import ModelResult, Replicate
 from workbench.errors import UserError
 

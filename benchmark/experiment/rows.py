@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmark.experiment.plan import Plan
 from benchmark.models.base import MultimodalParams
-from benchmark.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""From an experiment file to its table: planned, tuned, tested, reported."""
+
+from benchmark.experiment.run import run_experiment
+
+__all__ = ["run_experiment"]
