@@ -16,7 +16,7 @@ from support import ROOT
 
 from workbench.features import find_tables, open_table
 
-pytestmark = pytest.mark.realdata
+pytestmark = [pytest.mark.realdata, pytest.mark.heavy]
 
 
 @pytest.fixture(scope="module")

@@ -57,8 +57,9 @@ def _figure(result: ModelResult, metric: str, results: list[ModelResult], leader
     value, values = result.test[metric], [each.test[metric] for each in results]
     best = {"larger": max(values), "smaller": min(values), None: None}[better(metric)]
     mark = " " if value != best else "†" if (result.name, metric) in leaders else "*"
-    spread = f" ±{result.spread[metric]:.4f}" if result.spread else ""
-    return f"{value:.4f}{spread}{mark}"
+    digits = 4 if max(map(abs, values)) < 100 else 1  # counts, such as those of ItemCoverage
+    spread = f" ±{result.spread[metric]:,.{digits}f}" if result.spread else ""
+    return f"{value:,.{digits}f}{spread}{mark}"
 
 
 def _choice(result: ModelResult) -> list[str]:

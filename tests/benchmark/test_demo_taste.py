@@ -88,6 +88,7 @@ def test_every_item_of_the_shop_has_features_of_both_kinds(demo: Path, dataset: 
         assert modality.features.std() > 0
 
 
+@pytest.mark.heavy
 def test_the_right_features_beat_none_and_shuffled_ones_beyond_the_spread_of_seeds(
     demo: Path, dataset: Dataset, record_property: Any
 ) -> None:

@@ -185,12 +185,14 @@ def test_bprmf_reaches_the_measured_recall_with_strong_regularisation(office: Da
     assert recall(office, "BPRMF", [], l_w=1e-2) == pytest.approx(0.117, abs=0.006)
 
 
+@pytest.mark.heavy
 def test_bprmf_reaches_the_measured_recall_with_weak_regularisation(office: Dataset) -> None:
     """It over-fits within tens of epochs, and which epoch validation picks differs: seeds scatter by 0.0055."""
     values = [recall(office, "BPRMF", [], l_w=1e-5, seed=seed) for seed in (123, 1, 2)]
     assert np.mean(values) == pytest.approx(0.0715, abs=0.006)
 
 
+@pytest.mark.heavy
 def test_vbpr_with_random_features_reaches_the_measured_recall(office: Dataset) -> None:
     """2,048 and 768 columns as in the control that was measured: more than there are items, and with fewer than that
     a random projection could not place every item where it likes."""
