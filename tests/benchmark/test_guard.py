@@ -134,7 +134,7 @@ def test_a_row_that_shines_on_test_alone_is_suspected_and_honest_rows_are_not() 
     (found,) = inspect_figures([*honest, Figures("peeking", "HR@20", 0.12, 0.97)])
     assert found.code == "test_outshines_validation" and found.serious
     assert found.text.startswith(
-        "peeking: HR@20 is 0.9700 on test and 0.1200 on validation, 8.1 times as much (1.7 times"
+        "peeking: HR@20 is 0.9700 on test and 0.1200 on validation, 8.1 times as much (1.6 times"
     )
     assert inspect_figures([Figures("alone", "Recall@5", 0.2, 0.5)]) == []
     assert inspect_figures([Figures("alone", "Recall@5", 0.2, 0.7)]) != []
