@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,16 +23,14 @@ class Finding:
     count : rows, or pairs, that it concerns.
     text : the sentence, with all counts.
     serious : a warning; otherwise a remark.
+    part : the held-out part that it concerns, where it concerns one.
     """
 
     code: str
     count: int
     text: str
     serious: bool = True
-
-    def of_fold(self, fold: str) -> Finding:
-        """The same, with the fold named."""
-        return replace(self, text=f"fold {fold}: {self.text}")
+    part: str | None = None
 
 
 def tell(findings: Sequence[Finding]) -> None:
@@ -41,12 +39,13 @@ def tell(findings: Sequence[Finding]) -> None:
         (logger.warning if finding.serious else logger.info)(finding.text)
 
 
-def inspect_split(parts: Parts, by_time: bool = False, candidates: Candidates = "train") -> list[Finding]:
+def inspect_split(parts: Parts, by_time: Collection[str] = (), candidates: Candidates = "train") -> list[Finding]:
     """Look for rows that no model can answer for, and for rows that give the answer away.
 
     Parameters
     ----------
-    by_time : the split claims that held-out rows are later than training rows.
+    by_time : the held-out parts, of `validation` and `test`, whose rule claims that their rows are later than training
+        rows.
     candidates : which items may be recommended; see `benchmark.data.dataset.build_dataset`.
     """
     coded = _code_together(parts)
@@ -55,9 +54,28 @@ def inspect_split(parts: Parts, by_time: bool = False, candidates: Candidates = 
         if name in coded:
             found += _strangers(name, coded, candidates)
     found += _repeated_pairs(coded)
-    if by_time:
-        found += _future(coded)
+    for name in ("validation", "test"):
+        if name in coded and name in by_time:
+            found += _future(name, coded)
     return found
+
+
+def over_folds(findings: Mapping[str, Sequence[Finding]]) -> list[Finding]:
+    """What was found in each fold (by its name) as one finding a code and part: the total count, and the sentence of
+    the fold that has most."""
+    if len(findings) == 1:
+        return list(next(iter(findings.values())))
+    grouped: dict[tuple[str, str | None], dict[str, Finding]] = {}
+    for fold, found in findings.items():
+        for each in found:
+            grouped.setdefault((each.code, each.part), {})[fold] = each
+    told = []
+    for group in grouped.values():
+        fold, most = max(group.items(), key=lambda entry: entry[1].count)
+        total = sum(each.count for each in group.values())
+        text = f"{most.text} [fold {fold}, the most of {len(group)} in {len(findings)} folds; {total:,} in all folds]"
+        told.append(replace(most, count=total, text=text, serious=any(each.serious for each in group.values())))
+    return told
 
 
 def inspect_mask(dataset: Dataset, mask: str) -> list[Finding]:
@@ -71,7 +89,7 @@ def inspect_mask(dataset: Dataset, mask: str) -> list[Finding]:
         f"mask: train: {count:,} validation rows of {users:,} test users are not masked at test, where they can "
         "only be misses (that is Elliot's and MMRec's protocol)"
     )
-    return [Finding("validation_not_masked", count, text)]
+    return [Finding("validation_not_masked", count, text, part="validation")]
 
 
 @dataclass(frozen=True)
@@ -92,12 +110,13 @@ def inspect_figures(figures: Sequence[Figures]) -> list[Finding]:
     """Rows that do so much better on test than on validation that they may know the test part.
 
     Parts differ in size, and so do their figures; so a row is held against the others: its ratio of test to validation
-    is more than twice their median (more than 3 where it stands alone), and the gap is at least .1.
+    is more than twice their median, or than 2 where that is below 1 (more than 3 where it stands alone), and the gap is
+    at least .1. Rows without hits on validation have no ratio and are no measure of the others.
     """
     found = []
     for place, each in enumerate(figures):
         others = [other.ratio for other in (*figures[:place], *figures[place + 1 :]) if other.validation > 0]
-        usual = float(np.median(others)) if others else 1.5
+        usual = max(float(np.median(others)), 1.0) if others else 1.5
         if each.ratio > 2 * usual and each.test - each.validation >= 0.1:
             text = (
                 f"{each.row}: {each.metric} is {each.test:.4f} on test and {each.validation:.4f} on validation, "
@@ -157,7 +176,7 @@ def _strangers(name: str, coded: dict[str, _Rows], candidates: Candidates) -> li
             f"{name}: {int(unknown.sum()):,} rows of {len(used_codes(part.users[unknown])):,} users "
             "without training rows are left out"
         )
-        found.append(Finding("unknown_users", int(unknown.sum()), text))
+        found.append(Finding("unknown_users", int(unknown.sum()), text, part=name))
     if cold.any():
         what = (
             f"{name}: {int(cold.sum()):,} rows are on {len(used_codes(part.items[cold])):,} items without training rows"
@@ -165,9 +184,9 @@ def _strangers(name: str, coded: dict[str, _Rows], candidates: Candidates) -> li
         if candidates == "train":
             most = cold.sum() * 2 > len(part.users)
             then = "; they are no candidates and count as misses" + (" (evaluation.candidates: all)" if most else "")
-            found.append(Finding("cold_items", int(cold.sum()), what + then, bool(most)))
+            found.append(Finding("cold_items", int(cold.sum()), what + then, bool(most), name))
         else:
-            found.append(Finding("cold_items", int(cold.sum()), f"{what}; they are candidates", False))
+            found.append(Finding("cold_items", int(cold.sum()), f"{what}; they are candidates", False, name))
     return found
 
 
@@ -181,34 +200,32 @@ def _repeated_pairs(coded: dict[str, _Rows]) -> list[Finding]:
         common = int(np.isin(keys, seen).sum())
         if common:
             text = f"{common:,} (user, item) pairs of {name} also stand in an earlier part"
-            found.append(Finding("repeated_pairs", common, text))
+            found.append(Finding("repeated_pairs", common, text, part=name))
         seen = np.concatenate([seen, keys])
     return found
 
 
-def _future(coded: dict[str, _Rows]) -> list[Finding]:
-    """Training rows that are later than what is to be found: of the same user, and of anyone."""
-    train = coded["train"]
-    held_out = [part for name in ("validation", "test") if (part := coded.get(name)) is not None]
-    if train.times is None or any(part.times is None for part in held_out):
-        return [Finding("no_times", 0, "the split is one by time, and the parts have no timestamps to check it by")]
-    users = np.concatenate([part.users for part in held_out])
-    times = np.concatenate([part.times for part in held_out if part.times is not None])
-    first = np.full(int(max(train.users.max(initial=0), users.max(initial=0))) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first, users, times)
+def _future(name: str, coded: dict[str, _Rows]) -> list[Finding]:
+    """Training rows that are later than what is to be found in a part: of the same user, and of anyone."""
+    train, part = coded["train"], coded[name]
+    if train.times is None or part.times is None:
+        text = f"{name}: its rule is one by time, and the parts have no timestamps to check it by"
+        return [Finding("no_times", 0, text, part=name)]
+    first = np.full(int(max(train.users.max(initial=0), part.users.max(initial=0))) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, part.users, part.times)
     found = []
     own = train.times > first[train.users]
     if own.any():
         text = (
-            f"{int(own.sum()):,} training rows of {len(used_codes(train.users[own])):,} users are later than a row of "
-            "the same user that is to be found, under a split by time"
+            f"{name}: {int(own.sum()):,} training rows of {len(used_codes(train.users[own])):,} users are later than a "
+            "row of the same user that is to be found, under a split by time"
         )
-        found.append(Finding("future_of_the_user", int(own.sum()), text))
-    anyone = int((train.times > times.min()).sum())
+        found.append(Finding("future_of_the_user", int(own.sum()), text, part=name))
+    anyone = int((train.times > part.times.min()).sum())
     if anyone:
         text = (
-            f"{anyone:,} of {len(train.users):,} training rows are later than the earliest held-out row: models learn "
-            "from the future of other users (global_time and fixed_timestamp splits do not)"
+            f"{name}: {anyone:,} of {len(train.users):,} training rows are later than the earliest held-out row: "
+            "models learn from the future of other users (global_time and fixed_timestamp splits do not)"
         )
-        found.append(Finding("future_of_others", anyone, text, False))
+        found.append(Finding("future_of_others", anyone, text, False, name))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from benchmark.config import Experiment, ExperimentFile
 from benchmark.config.evaluation import Legacy, Mask
 from benchmark.data.dataset import Candidates
-from benchmark.evaluation.metrics import ComplexMetric, better, complex_schema, find_metric
+from benchmark.evaluation.metrics import ACCURACY, METRICS, ComplexMetric, Metric, complex_schema, find_metric
 from workbench.config import Location, validate
 from workbench.errors import UserError
 from workbench.files import sha256_file
@@ -32,7 +32,8 @@ class Measures:
     candidates : which items are ranked.
     digits : decimals left before anything is chosen, None for all.
     legacy : whose protocol this is, None for the bench's own.
-    files : hashes of the files that complex metrics and slices read.
+    files : hashes of the files that complex metrics read.
+    fewest : sampled negatives of the user who has fewest, once they are drawn.
     """
 
     metrics: list[str]
@@ -45,6 +46,7 @@ class Measures:
     digits: int | None
     legacy: Legacy | None
     files: tuple[str, ...] = ()
+    fewest: int | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -52,19 +54,24 @@ class Measures:
         return [f"{metric}@{k}" for k in self.cutoffs for metric in self.metrics]
 
     @property
+    def registered(self) -> list[Metric]:
+        """The metrics without arguments."""
+        return [METRICS[name] for name in self.metrics]
+
+    @property
     def default_monitor(self) -> str:
-        """What chooses where the file does not say: the first metric of which more is better, at the first cutoff.
+        """What chooses where the file does not say: the first metric of accuracy, at the first cutoff.
 
         Raises
         ------
         UserError : there is none.
         """
         for metric in self.metrics:
-            if better(metric) == "larger":
+            if metric in ACCURACY:
                 return f"{metric}@{self.cutoffs[0]}"
         raise UserError(
-            f"none of {', '.join(self.metrics)} can choose: more of them is not better",
-            mend="add a metric of accuracy, such as Recall, to simple_metrics",
+            f"none of {', '.join(self.metrics)} is a metric of accuracy, to choose by",
+            mend="add one, such as Recall, to simple_metrics, or name a `validation_metric`",
         )
 
     @property
@@ -75,7 +82,7 @@ class Measures:
     def candidates_label(self, experiment: Experiment) -> str:
         """Which items are ranked, in words."""
         if experiment.negative_sampling is not None:
-            return experiment.negative_sampling.label(experiment.random_seed)
+            return experiment.negative_sampling.label(experiment.random_seed, self.fewest)
         return {"train": "full ranking of the training items", "all": "full ranking of all items"}[self.candidates]
 
     def record(self, experiment: Experiment) -> dict[str, Any]:
@@ -86,6 +93,7 @@ class Measures:
             "relevance_threshold": self.threshold,
             "cutoffs": self.cutoffs,
             "legacy": self.legacy,
+            "side_information": [side.model_dump(mode="json") for side in experiment.data_config.side_information],
             "selection": "validation only" if self.legacy is None else f"as {self.legacy}; see the names of the rows",
         }
 
@@ -131,8 +139,6 @@ def plan_measures(file: ExperimentFile) -> Measures:
     files = [
         value for schema in schemas for key, value in schema if key.endswith("_file") or key == "feature_data" if value
     ]
-    if evaluation.slices is not None:
-        files += [each.file for each in (*evaluation.slices.users, *evaluation.slices.items)]
     found = [path for each in files if (path := file.path(each)).is_file()]  # an absent one is refused by its reader
     return replace(
         measures,

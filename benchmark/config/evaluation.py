@@ -27,7 +27,7 @@ class Evaluation(Settings):
     simple_metrics: Annotated[list[str], Field(min_length=1)]
     complex_metrics: list[dict[str, Any]] = []
     cutoffs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
-    relevance_threshold: float = 0.0
+    relevance_threshold: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     mask: Mask | None = None
     candidates: Candidates | None = None
     legacy: Legacy | None = None

@@ -45,8 +45,8 @@ class Experiment(Settings):
     prefiltering: Prefiltering
     splitting: Splitting | None = None
     negative_sampling: NegativeSampling | None = None
-    seeds: PositiveInt | Annotated[list[int], Field(min_length=1)] | None = None
-    top_k: PositiveInt
+    seeds: int | list[int] | None = None
+    top_k: Annotated[int, Field(ge=1, le=100_000)]
     evaluation: Evaluation
     models: Annotated[dict[str, dict[str, Any] | None], Field(min_length=1)]
     backend: Literal["pytorch"] = "pytorch"
@@ -55,6 +55,17 @@ class Experiment(Settings):
     random_seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     binarize: bool = False
     align_side_with_train: Literal[True] = True
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: Any) -> Any:
+        number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000
+        if value is None or number:
+            return value
+        whole = isinstance(value, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in value)
+        if not (whole and value and len(set(value)) == len(value) and all(0 <= each < 2**32 for each in value)):
+            raise ValueError("should be a number of seeds, or a list of different ones from 0 to 2^32 - 1")
+        return value
 
     @field_validator("backend", mode="before")
     @classmethod
@@ -79,11 +90,15 @@ class Experiment(Settings):
             raise ValueError("the strategy dataset needs a `splitting` block")
         if data.strategy != "dataset" and self.prefiltering:
             raise ValueError(f"the strategy {data.strategy} reads ready parts: remove `prefiltering`")
-        drops = any(side.missing.policy == "drop" for side in data.side_information)
-        if drops and len(data.missing_rate) > 1 and self.evaluation.tests:
+        if len(data.missing_rate) > 1 and any(side.missing.policy == "drop" for side in data.side_information):
             raise ValueError(
-                "under `missing: drop` each missing_rate has users of its own, whom no paired test can compare: "
-                "remove the tests, or take another policy"
+                "under `missing: drop` each missing_rate leaves another data set: "
+                "run one experiment a rate, or take another policy"
+            )
+        seeded = [name for name, given in self.models.items() if isinstance((given or {}).get("seed"), list)]
+        if self.seeds is not None and seeded:
+            raise ValueError(
+                f"`seeds` repeats what was chosen, and {seeded[0]} chooses among a list under `seed`: keep one"
             )
         return self
 

@@ -6,32 +6,41 @@ model's.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from loguru import logger
+from pydantic import Field
 
 from benchmark.config.experiment import ExperimentFile, ModelBlock
+from benchmark.data.raw_ids import Numbering
 from workbench.config import Settings, validate
 from workbench.errors import UserError
 
 Order = Literal["score", "file"]
 _ENDINGS = (".tsv", ".tsv.gz")
+_NAME = r"^[^\s./\\\x00-\x1f][^/\\\x00-\x1f]*$"  # a cell of a table, and the stem of a file
 
 
 class ProxyRecommender(Settings):
     """One file of recommendations.
 
-    path : lines of user, item and, if there is one, score; raw ids, tabs, no header, `.gz` for a compressed file.
+    path : lines of user, item and, if there is one, score; tabs, no header, `.gz` for a compressed file.
     validation_path : lists for the validation part, made without looking at it.
     order : `score`: the highest first, equal ones by item number as in the bench; `file`: as the lines stand. Without
         scores the lines' order counts.
+    ids : whether the files are under the ids of the parts, as `save_recs` writes them, or under the raw ids behind
+        `*_indexed.tsv`, where their ids do not tell.
     name : of its row in the table.
     """
 
     path: str
     validation_path: str | None = None
     order: Order = "score"
-    name: str = "ProxyRecommender"
+    ids: Numbering | None = None
+    name: Annotated[str, Field(pattern=_NAME)] = "ProxyRecommender"
 
 
 class RecommendationFolder(Settings):
@@ -39,6 +48,7 @@ class RecommendationFolder(Settings):
 
     folder: str
     order: Order = "score"
+    ids: Numbering | None = None
 
 
 _NAMES = ("ProxyRecommender", "RecommendationFolder")
@@ -52,6 +62,7 @@ class ListFile:
     path: Path
     validation_path: Path | None
     order: Order
+    ids: Numbering | None = None
 
 
 def is_proxy(block: ModelBlock) -> bool:
@@ -67,6 +78,9 @@ def find_lists(file: ExperimentFile, block: ModelBlock) -> list[ListFile]:
     UserError : an unknown key, no such file or folder, no list in the folder, a list twice.
     """
     at = ("experiment", "models", block.name)
+    for key in sorted(block.meta.model_fields_set):
+        where = file.document.where((*at, "meta", key))
+        logger.info("{}: `{}` has no effect: lists made elsewhere are only judged", where, key)
     if block.name == "ProxyRecommender":
         one = validate(ProxyRecommender, block.parameters, file.document, at)
         validation = one.validation_path
@@ -76,6 +90,7 @@ def find_lists(file: ExperimentFile, block: ModelBlock) -> list[ListFile]:
                 _existing(file, one.path, (*at, "path")),
                 None if validation is None else _existing(file, validation, (*at, "validation_path")),
                 one.order,
+                one.ids,
             )
         ]
     settings = validate(RecommendationFolder, block.parameters, file.document, at)
@@ -86,9 +101,11 @@ def find_lists(file: ExperimentFile, block: ModelBlock) -> list[ListFile]:
         raise UserError(f"{what} {folder}", where=where, mend="mend `folder`")
     names = [path.name.removesuffix(".gz").removesuffix(".tsv") for path in paths]
     for name in names:
+        if not re.search(_NAME, name):
+            raise UserError(f"{name!r} can name no row of a table", where=folder, mend="rename that file")
         if names.count(name) > 1:
             raise UserError(f"{folder} holds both {name}.tsv and {name}.tsv.gz", where=where, mend="remove one")
-    return [ListFile(name, path, None, settings.order) for name, path in zip(names, paths, strict=True)]
+    return [ListFile(name, path, None, settings.order, settings.ids) for name, path in zip(names, paths, strict=True)]
 
 
 def _existing(file: ExperimentFile, given: str, at: tuple[str, ...]) -> Path:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from benchmark.data.raw_ids import Numbering
 from workbench.config import Settings
 
 
@@ -14,11 +15,14 @@ class NegativeSampling(Settings):
 
     strategy : `random` draws `num_items` of them a user; `fixed` reads `files`: the test part's, then the validation
         part's; one file serves both.
+    ids : whether the files are under the ids of the parts or under the raw ids behind `*_indexed.tsv`, where their ids
+        do not tell.
     """
 
     strategy: Literal["random", "fixed"]
     num_items: PositiveInt | None = None
     files: list[str] | None = Field(default=None, min_length=1, max_length=2)
+    ids: Numbering | None = None
 
     @field_validator("files", mode="before")
     @classmethod
@@ -31,6 +35,8 @@ class NegativeSampling(Settings):
         given = [key for key in ("num_items", "files") if getattr(self, key) is not None]
         if given != [own]:
             raise ValueError(f"{self.strategy} takes {own}, given: {', '.join(given) or 'none'}")
+        if self.ids is not None and self.files is None:
+            raise ValueError("`ids` says under which ids `files` are, and random reads none")
         return self
 
     def file_for(self, part: Literal["validation", "test"]) -> str:
@@ -38,10 +44,11 @@ class NegativeSampling(Settings):
         assert self.files is not None
         return self.files[0] if part == "test" else self.files[-1]
 
-    def label(self, seed: int) -> str:
-        """What every table and record says of the candidates."""
+    def label(self, seed: int, fewest: int | None = None) -> str:
+        """What every table and record says of the candidates; `fewest`: what a user has at least, where known."""
         if self.strategy == "random":
-            return f"sampled candidates: {self.num_items} random negatives a user, seed {seed}"
+            short = "" if fewest is None or fewest >= (self.num_items or 0) else f" (fewest: {fewest})"
+            return f"sampled candidates: {self.num_items} random negatives a user{short}, seed {seed}"
         assert self.files is not None
         return f"sampled candidates: negatives of {' and '.join(self.files)}"
 

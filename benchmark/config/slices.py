@@ -7,16 +7,22 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, field_validator, model_validator
 
+from benchmark.data.raw_ids import Numbering
 from workbench.config import Settings
 
 _OWN_NAMES = ("all", "user_activity", "item_popularity", "new_items", "modality_coverage")
 
 
 class ClusterFile(Settings):
-    """Groups from a file of lines `id<TAB>group`, raw ids; the name is that of the file unless given."""
+    """Groups from a file of lines `id<TAB>group`; the name is that of the file unless given.
+
+    ids : whether the file is under the ids of the parts or under the raw ids behind `*_indexed.tsv`, where its ids do
+        not tell.
+    """
 
     file: str
     name: str = ""
+    ids: Numbering | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -61,6 +67,12 @@ class SliceSettings(Settings):
         if isinstance(value, list) and (not value or value[0] < 1 or value != sorted(set(value))):
             raise ValueError("the beginnings of the second to the last group should be at least 1, and ascend")
         return value
+
+    @model_validator(mode="after")
+    def _some_groups(self) -> SliceSettings:
+        if not any(getattr(self, key) for key in type(self).model_fields):
+            raise ValueError(f"it asks for no groups: give {', '.join(type(self).model_fields)}, or remove `slices`")
+        return self
 
     @model_validator(mode="after")
     def _distinct_names(self) -> SliceSettings:

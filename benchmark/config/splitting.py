@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,7 +87,8 @@ class _SplitFile(Settings):
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How a data set is split; `reviews` None means `data/<dataset>/reviews.tsv`. `layout` is that of the reviews."""
+    """How a data set is split; `reviews` None means `data/<dataset>/reviews.tsv`. `layout` is that of the reviews,
+    `document` the file that all this was read from, for messages."""
 
     prefilters: list[tuple[str, Prefilter]]
     splitting: Splitting
@@ -93,6 +96,7 @@ class SplitSettings:
     duplicates: Duplicates
     layout: Layout
     reviews: Path | None
+    document: Document | None = None
 
     def recipe(self) -> dict[str, Any]:
         """What determines the split, besides the reviews."""
@@ -137,8 +141,19 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
     prefilters: list[tuple[str, Prefilter]] = [(rule.strategy, rule.build()) for rule in settings.prefiltering]
     table = settings.data_config
     return SplitSettings(
-        prefilters, settings.splitting, settings.random_seed, table.duplicates, table.layout(), reviews
+        prefilters, settings.splitting, settings.random_seed, table.duplicates, table.layout(), reviews, document
     )
+
+
+@contextmanager
+def located(document: Document | None, block: str) -> Iterator[None]:
+    """Errors that name no place get that of a block below `experiment:` (`splitting`, `prefiltering`)."""
+    try:
+        yield
+    except UserError as error:
+        if error.where is not None or document is None:
+            raise
+        raise UserError(error.what, where=document.where(("experiment", block)), mend=error.mend) from error
 
 
 def _default() -> Splitting:

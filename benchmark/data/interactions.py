@@ -104,13 +104,14 @@ def interactions_of(rows: Rows, path: Path) -> Interactions:
 
     Raises
     ------
-    UserError : an id that no TSV can hold, a rating or a timestamp that is no finite number.
+    UserError : an id that no TSV can hold, a rating or a timestamp that is no finite number, or is out of range.
     """
     users, user_ids = _sorted_ids(rows.users, "user", rows, path)
     items, item_ids = _sorted_ids(rows.items, "item", rows, path)
     ratings, rating_texts = np.ones(len(rows)), None
     if rows.ratings is not None:
         ratings = _numbers(rows.ratings, "rating", rows, path)
+        _refuse_beyond_single(ratings, rows, path)
         rating_texts = rows.ratings.values[rows.ratings.codes]
     return Interactions(users, items, user_ids, item_ids, ratings, rating_texts, _seconds(rows, path))
 
@@ -213,6 +214,19 @@ def _numbers(texts: Texts, name: str, rows: Rows, path: Path) -> np.ndarray:
             mend="mend or remove the row",
         )
     return values[texts.codes]
+
+
+def _refuse_beyond_single(ratings: np.ndarray, rows: Rows, path: Path) -> None:
+    """Ratings are float32 from the data set on."""
+    most = np.finfo(np.float32).max
+    wrong = np.abs(ratings) > most
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"the rating {ratings[row]:g} is out of range ({int(wrong.sum())} such rows in all)",
+            where=f"{path}:{rows.line(row)}",
+            mend=f"give ratings from {-most:.1e} to {most:.1e}",
+        )
 
 
 def _seconds(rows: Rows, path: Path) -> np.ndarray | None:

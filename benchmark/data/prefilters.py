@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from loguru import logger
@@ -15,7 +15,9 @@ from workbench.errors import UserError
 
 
 class Prefilter(Protocol):
-    """A rule that keeps rows."""
+    """A rule that keeps rows; `remedy` is what to change where it keeps none."""
+
+    remedy: ClassVar[str]
 
     def kept(self, interactions: Interactions) -> np.ndarray:
         """(T,) bool, true for rows that stay."""
@@ -26,6 +28,7 @@ class GlobalThreshold:
     """Rows with a rating of at least `threshold`, a number or the mean of all ratings (`average`)."""
 
     threshold: float | Literal["average"]
+    remedy: ClassVar[str] = "lower its `threshold`"
 
     def kept(self, interactions: Interactions) -> np.ndarray:
         bar = interactions.ratings.mean() if self.threshold == "average" else self.threshold
@@ -35,6 +38,8 @@ class GlobalThreshold:
 @dataclass(frozen=True)
 class UserAverage:
     """Rows with a rating of at least their user's mean."""
+
+    remedy: ClassVar[str] = "remove it"
 
     def kept(self, interactions: Interactions) -> np.ndarray:
         counts = np.bincount(interactions.users)
@@ -52,6 +57,7 @@ class KCore:
     user_core: int
     item_core: int
     rounds: int | None = 1
+    remedy: ClassVar[str] = "lower its `core`"
 
     def kept(self, interactions: Interactions) -> np.ndarray:
         alive = np.ones(len(interactions), dtype=bool)
@@ -71,6 +77,7 @@ class ColdUsers:
     """Rows of users with at most `threshold` rows."""
 
     threshold: int
+    remedy: ClassVar[str] = "raise its `threshold`: users with more rows leave"
 
     def kept(self, interactions: Interactions) -> np.ndarray:
         return np.asarray(np.bincount(interactions.users)[interactions.users] <= self.threshold)
@@ -87,7 +94,7 @@ def apply_prefilters(interactions: Interactions, prefilters: Sequence[tuple[str,
         before = _counts(interactions)
         interactions = interactions.select(prefilter.kept(interactions))
         if len(interactions) == 0:
-            raise UserError(f"the prefilter {name} left no interaction", mend="lower its threshold")
+            raise UserError(f"the prefilter {name} left no interaction", mend=prefilter.remedy)
         logger.info("prefilter {}: {} -> {}", name, before, _counts(interactions))
     return interactions
 

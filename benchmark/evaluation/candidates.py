@@ -41,7 +41,17 @@ class Negatives:
 
     def keys(self, n_items: int) -> np.ndarray:
         """(N,) int64: user * I + item, ascending."""
-        return np.asarray(np.repeat(self.users * n_items, np.diff(self.indptr)) + self.items)
+        return np.asarray(np.repeat(self.users * n_items, self.counts) + self.items)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(E,) int64: negatives of each user."""
+        return np.diff(self.indptr)
+
+    @property
+    def fewest(self) -> int:
+        """Negatives of the user who has fewest."""
+        return int(self.counts.min()) if len(self.users) else 0
 
     def digest(self) -> str:
         """Hash of the sample."""

@@ -19,7 +19,7 @@ class Catalogue:
 
     Attributes
     ----------
-    n_users, n_items : U and I of the training part.
+    n_users, n_items : sizes of the universe.
     users, items : (T,) int64, the training rows, ascending by user, then by item.
     popularity : (I,) int64, training rows of each item.
     """
@@ -36,6 +36,11 @@ class Catalogue:
         users, items = torch.from_numpy(train.users).to(device), torch.from_numpy(train.items).to(device)
         popularity = torch.bincount(items, minlength=n_items)
         return Catalogue(len(train.indptr) - 1, n_items, users, items, popularity)
+
+    @cached_property
+    def training_users(self) -> int:
+        """Users with training rows."""
+        return len(torch.unique_consecutive(self.users))
 
     @property
     def rows(self) -> int:

@@ -1,9 +1,10 @@
-"""Groups of users or items, and categories of items, from files under raw ids."""
+"""Groups of users or items, and categories of items, from files of `id<TAB>group`."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from loguru import logger
 from torch import Tensor
 
+from benchmark.data.raw_ids import Column, IdMap, Numbering, index_of, numbering_of
 from workbench.errors import UserError
 
 
@@ -46,22 +48,33 @@ class Categories:
     n: int
 
 
-def read_clustering(path: Path, name: str | None, ids: Sequence[str], device: torch.device) -> Clustering:
+def read_clustering(
+    path: Path,
+    name: str | None,
+    ids: Sequence[str],
+    device: torch.device,
+    raw: IdMap | None = None,
+    numbering: Numbering | None = None,
+) -> Clustering:
     """Read lines of `id<TAB>group`; ids that the data do not have are skipped, and counted in the log.
 
     Parameters
     ----------
     name : None for the file's own name.
-    ids : raw ids by number.
+    ids : ids of the parts, by number.
+    raw : the map to raw ids behind them, if there are such.
+    numbering : whether the file is under the ids of the parts or under raw ids; None: seen from its ids.
 
     Raises
     ------
-    UserError : no such file, not UTF-8, not two columns, an id in two groups, or no id of the data.
+    UserError : no such file, not UTF-8, not two columns, an id in two groups, no id of the data, or ids that fit both
+        ways.
     """
-    numbers = {identifier: number for number, identifier in enumerate(ids)}
+    path, rows = Path(os.path.normpath(path)), _rows(path)
+    numbers = _numbers(path, rows, ids, raw, numbering)
     found: dict[int, str] = {}
     unknown = 0
-    for line, (identifier, *groups) in _rows(path):
+    for line, (identifier, *groups) in rows:
         if len(groups) != 1 or not groups[0].strip():
             raise UserError("not an id and a group", where=f"{path}:{line}", mend="write `id<TAB>group`")
         number = numbers.get(identifier)
@@ -79,17 +92,29 @@ def read_clustering(path: Path, name: str | None, ids: Sequence[str], device: to
     return Clustering(name or path.stem, labels, of.to(device))
 
 
-def read_categories(path: Path, ids: Sequence[str], device: torch.device) -> Categories:
+def read_categories(
+    path: Path,
+    ids: Sequence[str],
+    device: torch.device,
+    raw: IdMap | None = None,
+    numbering: Numbering | None = None,
+) -> Categories:
     """Read lines of `id<TAB>category<TAB>category...`; ids that the data do not have are skipped.
+
+    Parameters
+    ----------
+    ids, raw, numbering : as `read_clustering`.
 
     Raises
     ------
-    UserError : no such file, not UTF-8, an id on two lines, or no id of the data with a category.
+    UserError : no such file, not UTF-8, an id on two lines, no id of the data with a category, or ids that fit both
+        ways.
     """
-    numbers = {identifier: number for number, identifier in enumerate(ids)}
+    path, rows = Path(os.path.normpath(path)), _rows(path)
+    numbers = _numbers(path, rows, ids, raw, numbering)
     found: dict[int, list[str]] = {}
     unknown = 0
-    for line, (identifier, *given) in _rows(path):
+    for line, (identifier, *given) in rows:
         number = numbers.get(identifier)
         if number is None:
             unknown += 1
@@ -105,20 +130,32 @@ def read_categories(path: Path, ids: Sequence[str], device: torch.device) -> Cat
     return Categories(torch.nn.functional.pad(counts.cumsum(0), (1, 0)).to(device), values.to(device), len(place))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """Line numbers and columns of the lines that are not empty."""
+    shown = os.path.normpath(path)
     if not path.is_file():
-        names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, names, n=1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "check the path"
-        raise UserError("no such file of groups", where=path, mend=hint)
-    with path.open(encoding="utf-8-sig") as stream:
-        try:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n").split("\t")
-        except UnicodeDecodeError as error:
-            raise UserError(f"not UTF-8 text: {error.reason}", where=path, mend="save the file as UTF-8") from None
+        stems = {each.stem: each.name for each in path.parent.glob("*")}
+        near = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.8)
+        raise UserError(
+            "no such file of groups",
+            where=shown,
+            mend=f"did you mean {stems[near[0]]}?" if near else "check the path",
+        )
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            rows = [(number, line.rstrip("\r\n").split("\t")) for number, line in enumerate(stream, 1) if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserError(f"not UTF-8 text: {error.reason}", where=shown, mend="save the file as UTF-8") from None
+    if not rows:
+        raise UserError("the file is empty", where=shown, mend="write lines of an id, a tab and its group")
+    return rows
+
+
+def _numbers(
+    path: Path, rows: list[tuple[int, list[str]]], ids: Sequence[str], raw: IdMap | None, numbering: Numbering | None
+) -> dict[str, int]:
+    numbering = numbering or numbering_of([Column((identifier for _, (identifier, *_) in rows), ids, raw)], path)
+    return index_of(ids, raw, numbering)
 
 
 def _report(path: Path, found: int, unknown: int, n: int) -> None:
@@ -126,7 +163,7 @@ def _report(path: Path, found: int, unknown: int, n: int) -> None:
         raise UserError(
             "none of its ids is one of the training part",
             where=path,
-            mend="write the ids of the split, not their numbers, one tab after each",
+            mend="write the ids of the data set, one tab after each",
         )
     if unknown or found < n:
         logger.info("{}: says something of {} of {} ids; {} lines of other ids skipped", path, found, n, unknown)

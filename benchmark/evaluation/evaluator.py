@@ -40,20 +40,19 @@ class Evaluator:
     Parameters
     ----------
     part : the rows to find, CSR.
-    masked : parts whose items are not recommended again.
+    masked : parts whose items are not recommended again, or what else decides, such as a sample of candidates.
     n_items : number of candidates; `n_ids`: of item numbers in `part`.
     metrics, cutoffs : what is measured; registered names, or metrics that were built from their arguments.
     threshold : least rating of a relevant row.
     length : length of the lists, at least the largest cutoff.
     catalogue : training statistics, which metrics of popularity, novelty and diversity need.
-    mask : what decides in the place of `masked`, such as a sample of candidates.
     histories : what is known of users without training rows, if it is them who are judged.
     """
 
     def __init__(
         self,
         part: Csr,
-        masked: Sequence[Csr],
+        masked: Sequence[Csr] | Masker,
         n_items: int,
         n_ids: int,
         metrics: Sequence[str | Metric],
@@ -62,7 +61,6 @@ class Evaluator:
         threshold: float = 0.0,
         length: int | None = None,
         catalogue: Catalogue | None = None,
-        mask: Masker | None = None,
         histories: Histories | None = None,
     ) -> None:
         self.metrics = [METRICS[each] if isinstance(each, str) else each for each in metrics]
@@ -76,7 +74,7 @@ class Evaluator:
         self._histories = histories
         self._n_items = n_items
         self._length = length or max(cutoffs)
-        self._mask = Mask(masked, n_items, device) if mask is None else mask
+        self._mask = Mask(masked, n_items, device) if isinstance(masked, Sequence) else masked
         self.held_out = HeldOut(part, n_ids, threshold, self._length, device)
         if len(self.held_out.users) == 0:
             raise UserError(

@@ -15,6 +15,7 @@ from benchmark.evaluation.held_out import HeldOut
 from benchmark.evaluation.ranking import Ranking, rank_lists
 from workbench.errors import UserError
 
+_STRANGE = 10  # lists in which fewer than one item of so many is known are of another catalogue
 _HELD = 2**22  # recommendations held at a time beyond those that may be judged
 
 
@@ -66,16 +67,18 @@ def ranking_of_lists(
 
     Raises
     ------
-    UserError : an item stands twice in a list, or no judged user has one.
+    UserError : an item stands twice in a list, no judged user has one, or hardly an item is in the catalogue.
     """
     judged, k = held_out.users.cpu().numpy(), held_out.ideal.shape[1]
     hidden = catalogue_keys(masked, n_items)
     parts: list[Recommendations] = []
-    best = n_held = taken_out = strangers = 0
+    best = n_held = taken_out = strangers = n_asked = n_known = 0
     for chunk in chunks:
         strangers += int((chunk.users < 0).sum())
         keys = chunk.users * n_items + chunk.items
         wanted, known = _among(judged, chunk.users), chunk.items >= 0
+        n_asked += int(wanted.sum())
+        n_known += int((wanted & known).sum())
         out = wanted & known & _among(hidden, keys)
         taken_out += int(out.sum())
         wanted &= ~out
@@ -86,6 +89,12 @@ def ranking_of_lists(
         if n_held > best + _HELD:
             parts = [_best(Recommendations.join(parts), k, n_items, source)]
             best = n_held = len(parts[0].users)
+    if n_asked > _STRANGE * n_known:
+        raise UserError(
+            f"{n_asked - n_known} of the {n_asked} items that stand here with judged users are not in the catalogue",
+            where=source,
+            mend="give users and items the ids of the files that the experiment reads",
+        )
     if n_held == 0:
         raise UserError(
             f"there is no list here for any of the {len(judged)} judged users",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmark.config import ExperimentFile
-from benchmark.experiment.fold import Fold
+from benchmark.experiment.fold import Fold, Shelf
+from benchmark.experiment.judges import Judges
 from benchmark.experiment.rows import Row
 from benchmark.load.interactions import Splits
 from benchmark.load.negatives import write_negatives
@@ -18,6 +20,8 @@ from benchmark.models.base import MultimodalParams, Params, Recommender, choose_
 from benchmark.search.sweep import Chosen, Sweep
 from benchmark.search.trial import Protocol, Trial
 from workbench.errors import UserError
+from workbench.files import fingerprint, sha256_file
+from workbench.journal import Journal
 
 Configurations = list[list[list[Trial]]]  # [test fold][configuration][validation fold]
 
@@ -52,34 +56,40 @@ class Bench:
     def __init__(
         self,
         file: ExperimentFile,
-        splits: dict[float, Splits],
+        splits: Splits,
         measures: Measures,
         device: torch.device,
         folder: Path,
     ) -> None:
         self.file, self.measures, self.folder = file, measures, folder
         self._device = device
-        first = next(iter(splits.values()))[0][0]
-        self.chosen_on_test = measures.legacy is not None and first.validation is None
+        self.chosen_on_test = measures.legacy is not None and splits[0][0].validation is None
+        shelf = Shelf()
+        judges = [
+            [Judges(file, dataset, measures, device, self.chosen_on_test) for dataset in inner] for inner in splits
+        ]
         self._folds = {
-            rate: [
-                [Fold(file, dataset, measures, rate, device, self.chosen_on_test) for dataset in inner]
-                for inner in folds
-            ]
-            for rate, folds in splits.items()
+            rate: [[Fold(file, each, rate, device, shelf) for each in inner] for inner in judges]
+            for rate in file.experiment.data_config.missing_rate
         }
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of the results folder."""
+        return Journal(self.folder / "journal.jsonl")
 
     def configurations(self, row: Row) -> Configurations:
         """The trials of a row.
 
         Raises
         ------
-        UserError : the model reads a modality that is not loaded, or cannot recommend to users without training rows.
+        UserError : the model reads a modality that is not loaded, or cannot recommend to users without training rows;
+            a part with nothing to find; groups or negatives that cannot be used.
         """
         folds = self._folds[row.missing_rate]
         for fold in (each for inner in folds for each in inner):
-            _ = fold.validation  # a part without anything to find stops here, before anything is trained
-            if fold.shows_histories:
+            _ = fold.validation, fold.test, fold.slices  # what they refuse is refused before anything is trained
+            if fold.judges.from_histories:
                 self._check_fold_in(row)
         return [
             [[self._trial(row, params, fold) for fold in inner] for params in row.plan.candidates] for inner in folds
@@ -87,10 +97,9 @@ class Bench:
 
     def tune(self, row: Row, configurations: Configurations) -> Tuned:
         """Run the trials, choose by validation, and train what was chosen under the further seeds."""
-        self.focus(row)
         meta = row.plan.block.meta
         keep = meta.save_weights or self.measures.legacy == "mmrec"
-        sweep = Sweep(self.folder, keep, meta.verbose)
+        sweep = Sweep(self.folder, self.journal, keep, meta.verbose)
         choices = [sweep.run(trials) for trials in configurations]
         replicates = [
             [trial.under_seed(seed) for trial in chosen.trials for seed in self.seeds(trial)] for chosen in choices
@@ -105,17 +114,17 @@ class Bench:
                 )
         return Tuned(row, sweep, choices, replicates, configurations)
 
-    def focus(self, row: Row) -> None:
-        """Give back the features of other missing rates than this row's."""
-        for rate, folds in self._folds.items():
-            for fold in (each for inner in folds for each in inner if rate != row.missing_rate):
-                fold.release()
+    @property
+    def fewest_negatives(self) -> int | None:
+        """Sampled negatives at test of the user who has fewest, None where all items are ranked."""
+        drawn = [fold.judges.negatives("test") for inner in next(iter(self._folds.values())) for fold in inner]
+        return min((each.fewest for each in drawn if each is not None), default=None)
 
     def write_negatives(self) -> None:
         """Write the sampled negatives of the test, if any, in the form of Elliot's `negative.tsv`."""
         folds = next(iter(self._folds.values()))
         for test, inner in enumerate(folds):
-            negatives = inner[0].negatives("test")
+            negatives = inner[0].judges.negatives("test")
             if negatives is not None:
                 name = "negative.tsv" if len(folds) == 1 else f"negative_{test}.tsv"
                 write_negatives(self.folder / name, negatives, inner[0].dataset)
@@ -131,6 +140,7 @@ class Bench:
         if len(folds) > 1:
             raise UserError(
                 f"{row}: lists that were made elsewhere fit one split, and this experiment has {len(folds)} folds",
+                where=self.file.document.where(("experiment", "models")),
                 mend="judge them in an experiment of one fold",
             )
         return folds[0]
@@ -140,17 +150,15 @@ class Bench:
         assert isinstance(trial.stage, Fold)
         return trial.stage
 
-    @property
-    def test_protocol(self) -> dict[str, Any]:
-        """What a test figure depends on besides its trial."""
-        evaluation = self.file.experiment.evaluation
-        slices = evaluation.slices
+    def test_protocol(self, row: Row) -> dict[str, Any]:
+        """What the test figures of a row depend on besides its trials."""
+        folds = self._folds[row.missing_rate]
         return {
             "mask": self.measures.mask,
             "length": self.measures.length,
-            "candidates": [[fold.drawn("test") for fold in inner] for inner in next(iter(self._folds.values()))],
-            "files": self.measures.files,
-            "slices": None if slices is None else slices.model_dump(mode="json"),
+            "candidates": [[fold.judges.drawn("test") for fold in inner] for inner in folds],
+            "slices": [[fold.slices_digest for fold in inner] for inner in folds],
+            "code": reporting_code(),
         }
 
     def seeds(self, trial: Trial) -> list[int]:
@@ -172,14 +180,14 @@ class Bench:
         plan, measures = row.plan, self.measures
         names = self._modalities_of(row, params)
         protocol = Protocol(
-            fold.fingerprint,
+            fold.judges.fingerprint,
             measures.identity,
             tuple(measures.cutoffs),
             measures.threshold,
             plan.monitor,
             plan.block.meta.validation_rate,
             self._device.type,
-            fold.drawn("validation"),
+            fold.judges.drawn("validation"),
             measures.digits,
             "test" if self.chosen_on_test else "validation",
         )
@@ -194,3 +202,9 @@ class Bench:
         except UserError as error:
             where = self.file.document.where(("experiment", "models", row.plan.block.name, "modalities"))
             raise UserError(f"{row.plan.name}: {error.what}", where=where, mend=error.mend) from None
+
+
+@cache
+def reporting_code() -> str:
+    """Hash of the sources that make test figures of a ranking: a change of them opens the test part again."""
+    return fingerprint([sha256_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))])

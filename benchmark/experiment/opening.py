@@ -11,19 +11,17 @@ import numpy as np
 
 from benchmark.experiment.bench import Bench, Tuned
 from benchmark.experiment.figures import Opened, keep, open_ranking
+from benchmark.experiment.rows import stem_of
 from benchmark.measures import MMREC_DIGITS
 from benchmark.reports.files import ModelResult, Replicate, write_lists
 from benchmark.search.sweep import Chosen
 from benchmark.search.trial import Trial
-from workbench.files import escape_id, fingerprint, sha256_file
-
-CHOSEN_ON_TEST = "(chosen on test)"
+from workbench.files import fingerprint, sha256_file
 
 
 def open_test(bench: Bench, tuned: Tuned) -> ModelResult:
     """Test figures of a row: from the journal, or by opening the test part for its chosen configuration."""
     row, sweep = tuned.row, tuned.sweep
-    bench.focus(row)
     stem = stem_of(row.name)
     files = {"per_user": bench.folder / "per_user" / f"{stem}.npz"}
     if row.plan.block.meta.save_recs:
@@ -31,7 +29,8 @@ def open_test(bench: Bench, tuned: Tuned) -> ModelResult:
             several = sum(map(len, tuned.replicates)) > 1
             name = f"{stem}_{fold}_{place}_seed{trial.params.seed}" if several else stem
             files[f"recs {fold} {place}"] = bench.folder / "recs" / f"{name}.tsv"
-    key = fingerprint([stem, [trial.key for _, _, trial in _places(tuned.replicates)], bench.test_protocol])
+    protocol = bench.test_protocol(row)
+    key = fingerprint([stem, [trial.key for _, _, trial in _places(tuned.replicates)], protocol])
     record = sweep.journal.get("test", key)
     if record is None or not _as_written(files, record):
         opened: list[list[Opened]] = [[] for _ in tuned.replicates]
@@ -41,10 +40,10 @@ def open_test(bench: Bench, tuned: Tuned) -> ModelResult:
             opened[fold].append(open_ranking(stage, ranking, bench.measures.threshold))
             if f"recs {fold} {place}" in files:
                 write_lists(files[f"recs {fold} {place}"], ranking, stage.dataset)
-        record = {"row": row.name, "protocol": bench.test_protocol, **keep(files["per_user"], opened)}
+        record = {"row": row.name, "protocol": protocol, **keep(files["per_user"], opened)}
         record["sha256"] = {name: sha256_file(path) for name, path in files.items()}
         sweep.journal.append("test", key, record)
-    seeds = len(bench.seeds(tuned.replicates[0][0]))
+    seeds = len(tuned.replicates[0]) // len(tuned.choices[0].trials)
     identities = [
         Replicate(fold, place // seeds, trial.params.seed, record["replicates"][fold][place])
         for fold, place, trial in _places(tuned.replicates)
@@ -55,11 +54,6 @@ def open_test(bench: Bench, tuned: Tuned) -> ModelResult:
     return ModelResult.of_record(
         row.name, plan.name, stem, plan.varied, plan.monitor, validation, tuned.choices, identities, record
     )
-
-
-def stem_of(name: str) -> str:
-    """The stem of a row's files."""
-    return escape_id(name.replace(" ", "_"))
 
 
 def _as_written(files: dict[str, Path], record: dict[str, Any]) -> bool:
@@ -91,12 +85,12 @@ def open_test_of_all(bench: Bench, tuned: Tuned) -> ModelResult:
         assert best is not None  # `tuned` was chosen among the same
         records = [tuned.sweep.record(trial, tuned.row.name) for trial in best[1]]
         choices.append(Chosen(list(best[1]), records, chosen.configurations))
-    row = replace(tuned.row, name=f"{tuned.row.name} {CHOSEN_ON_TEST}")
+    row = tuned.row.chosen_on_test()
     return open_test(bench, replace(tuned, row=row, choices=choices, replicates=[each.trials for each in choices]))
 
 
 def _test_means(bench: Bench, tuned: Tuned, trial: Trial) -> dict[str, float]:
-    key = fingerprint([trial.key, bench.test_protocol])
+    key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
     record = tuned.sweep.journal.get("configuration on test", key)
     if record is None:
         means = bench.stage(trial).test.means(tuned.sweep.restore(trial))

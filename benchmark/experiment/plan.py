@@ -76,7 +76,11 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
 def _monitor(file: ExperimentFile, block: ModelBlock, measures: Measures) -> str:
     given = block.meta.validation_metric
     if given is None:
-        return measures.default_monitor
+        try:
+            return measures.default_monitor
+        except UserError as error:
+            where = file.document.where(("experiment", "evaluation", "simple_metrics"))
+            raise UserError(error.what, where=where, mend=error.mend) from None
     where = file.document.where(("experiment", "models", block.name, "meta", "validation_metric"))
     name, _, cutoff = given.partition("@")
     try:

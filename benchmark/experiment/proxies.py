@@ -11,37 +11,40 @@ from benchmark.evaluation.candidates import Part
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.figures import keep, open_ranking
 from benchmark.experiment.fold import Fold
-from benchmark.experiment.opening import stem_of
+from benchmark.experiment.rows import stem_of
 from benchmark.load.recommendations import rank_list_file
 from benchmark.reports.files import ModelResult, Replicate
 from workbench.errors import UserError
 
 
-def plan_lists(file: ExperimentFile, taken: list[str]) -> list[ListFile]:
+def plan_lists(file: ExperimentFile) -> list[ListFile]:
     """The files behind `ProxyRecommender` and `RecommendationFolder`.
-
-    Parameters
-    ----------
-    taken : names of the other rows.
 
     Raises
     ------
-    UserError : a file that is not there, or two rows of one name.
+    UserError : a file that is not there.
     """
-    lists = []
-    for block in file.models:
-        if not is_proxy(block):
-            continue
-        for each in find_lists(file, block):
-            if each.name in taken:
-                raise UserError(
-                    f"two rows of the table are called {each.name}",
-                    where=file.document.where(("experiment", "models", block.name)),
-                    mend="rename the file, or give `name` at ProxyRecommender",
-                )
-            taken = [*taken, each.name]
-            lists.append(each)
-    return lists
+    return [each for block in file.models if is_proxy(block) for each in find_lists(file, block)]
+
+
+def check_lists(bench: Bench, lists: ListFile) -> None:
+    """Read ready lists without looking at their figures, so that what is wrong with them is said before any training.
+
+    Raises
+    ------
+    UserError : lists that cannot be judged here.
+    """
+    full = [metric.name for metric in bench.measures.registered if "full" in metric.needs]
+    if full:
+        raise UserError(
+            f"{', '.join(full)} need the scores of all candidates, and {lists.name} has lists only",
+            where=bench.file.document.where(("experiment", "evaluation", "simple_metrics")),
+            mend="leave these metrics out, or the lists",
+        )
+    fold = bench.only_fold(lists.name)
+    _rank(fold, lists, "test")
+    if lists.validation_path is not None and fold.validation is not None:
+        _rank(fold, lists, "validation")
 
 
 def judge_lists(bench: Bench, lists: ListFile) -> ModelResult:
@@ -77,8 +80,10 @@ def judge_lists(bench: Bench, lists: ListFile) -> ModelResult:
 
 
 def _rank(fold: Fold, lists: ListFile, part: Part) -> Ranking:
-    judge = fold.test if part == "test" else fold.validation
+    judges = fold.judges
+    judge = judges.test if part == "test" else judges.validation
     path = lists.path if part == "test" else lists.validation_path
     assert judge is not None and path is not None
-    masked = fold.masked_at_test if part == "test" else [fold.dataset.train]
-    return rank_list_file(path, lists.order, fold.dataset, judge.held_out, masked, fold.candidates(part))
+    hidden, candidates = judges.hidden(part), judges.candidates(part)
+    held_out, raw = judge.held_out, judges.raw_ids
+    return rank_list_file(path, lists.order, fold.dataset, held_out, hidden, candidates, raw, lists.ids)

@@ -15,14 +15,14 @@ from loguru import logger
 from benchmark.config import ExperimentFile, read_experiment_config
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.bench import Bench
-from benchmark.experiment.opening import CHOSEN_ON_TEST, open_test, open_test_of_all
+from benchmark.experiment.opening import open_test, open_test_of_all
 from benchmark.experiment.plan import Plan, plan_models
-from benchmark.experiment.proxies import judge_lists, plan_lists
-from benchmark.experiment.rows import rows_of
+from benchmark.experiment.proxies import check_lists, judge_lists, plan_lists
+from benchmark.experiment.rows import refuse_same_files, rows_of
 from benchmark.guard import Figures, inspect_figures, inspect_mask, tell
 from benchmark.load import load_splits
 from benchmark.measures import Measures, plan_measures
-from benchmark.reports.files import ModelResult, write_results
+from benchmark.reports.files import ModelResult, heading_suffix, write_results
 from benchmark.reports.significance import compare_models
 from benchmark.reports.slices import render_slices, write_slices
 from benchmark.reports.terminal import render
@@ -41,36 +41,42 @@ def run_experiment(path: str | Path) -> Path:
     file = read_experiment_config(path)
     measures = plan_measures(file)
     plans = plan_models(file, measures)
-    rows = rows_of(plans, file.experiment.data_config.missing_rate)
-    lists = plan_lists(file, [row.name for row in rows])
+    rows = rows_of(file, plans)
+    lists = plan_lists(file)
     splits, findings = load_splits(file, measures.candidates)
-    first = next(iter(splits.values()))[0][0]
+    first = splits[0][0]
     _refuse_blind_choice(file, measures, plans, first)
     remarks = inspect_mask(first, measures.mask)
     tell(remarks)
     folder = RESULTS / file.experiment.dataset / Path(path).stem
     bench = Bench(file, splits, measures, pick_device(file.experiment.gpu), folder)
     if bench.chosen_on_test:
-        rows = [replace(row, name=f"{row.name} {CHOSEN_ON_TEST}") for row in rows]
+        rows = [row.chosen_on_test() for row in rows]
+    refuse_same_files(file, [*(row.name for row in rows), *(each.name for each in lists)])
     configurations = [bench.configurations(row) for row in rows]  # all features are read, before anything is trained
+    for each in lists:
+        check_lists(bench, each)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file.document.path, folder / "config.yml")
 
     tuned = [bench.tune(row, trials) for row, trials in zip(rows, configurations, strict=True)]
     results = [open_test(bench, each) for each in tuned]
-    if measures.legacy == "mmrec":
+    if measures.legacy == "mmrec" and not bench.chosen_on_test:
         results += [open_test_of_all(bench, each) for each in tuned if each.several]
     results += [judge_lists(bench, each) for each in lists]
     bench.write_negatives()
+    measures = replace(measures, fewest=bench.fewest_negatives)
     suspicions = [] if bench.chosen_on_test else inspect_figures(_figures(results))
     tell(suspicions)
     write_results(folder, file, measures, first, results, [*findings, *remarks, *suspicions])
-    comparisons = compare_models(folder, results, file.experiment.evaluation.tests, file.experiment.random_seed)
+    suffix = heading_suffix(file)
+    tests, seed = file.experiment.evaluation.tests, file.experiment.random_seed
+    comparisons = compare_models(folder, results, tests, seed, suffix)
     show(render(file, measures, first, results, comparisons))
     if file.experiment.evaluation.slices is not None:
         groups = {result.name: result.slices for result in results}
-        write_slices(folder / "slices.tsv", groups, list(results[0].slices[0].values))
-        show(render_slices(groups, measures.columns[0]))
+        write_slices(folder / "slices.tsv", groups, list(results[0].slices[0].values), suffix)
+        show(render_slices(groups, measures.columns[0], suffix))
     return folder
 
 

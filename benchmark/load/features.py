@@ -27,9 +27,9 @@ from benchmark.data.modalities import (
     open_source,
 )
 from benchmark.data.splitters import Parts
+from benchmark.load.raw_ids import raw_ids_of
+from workbench.arrays import used_codes
 from workbench.errors import UserError
-
-ITEMS_MAP = "items_map.tsv"
 
 
 def load_modalities(file: ExperimentFile, dataset: Dataset, missing_rate: float = 0.0) -> list[Modality]:
@@ -64,13 +64,14 @@ def drop_items_without_features(
     file: ExperimentFile, parts: Parts, missing_rate: float = 0.0, missing_items: MissingItems = "same"
 ) -> Parts:
     """The parts without the items that lack a modality whose policy is `drop`, or lose it at this missing rate."""
+    dropping = [side for side in file.experiment.data_config.side_information if side.missing.policy == "drop"]
+    if not dropping:
+        return parts
     given = (parts.train, parts.validation, parts.test, parts.validation_input, parts.test_input)
-    items = sorted({item for part in given if part is not None for item in part.item_ids[np.unique(part.items)]})
+    items = sorted({item for part in given if part is not None for item in part.item_ids[used_codes(part.items)]})
     seed = file.experiment.random_seed
     lacking: np.ndarray = np.zeros(len(items), dtype=bool)
-    for side in file.experiment.data_config.side_information:
-        if side.missing.policy != "drop":
-            continue
+    for side in dropping:
         rows = _open(file, side, verify=False)
         source = _reviews(rows, parts.train, items) if side.source == "interactions" else rows
         lacking |= ~source.has(items) | _removed(items, missing_rate, missing_items, seed, side)
@@ -104,19 +105,17 @@ def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> R
 
 def _refuse_raw_numbers(file: ExperimentFile, rows: Rows, path: Path) -> None:
     """Raw ids that are numbers look like the numbers that `run_split.py` gives, and mean other items."""
-    train_path = file.experiment.data_config.train_path
-    if train_path is None or not Path(train_path).name.endswith("_indexed.tsv"):
-        return
-    index = file.path(train_path).with_name(ITEMS_MAP)
     told = bool(rows.table.manifest)  # a folder without manifest may be an indexed twin as well as a raw one
-    if not index.is_file() or "indexed_from" in rows.table.manifest or not (told or isinstance(rows, Matrix)):
+    if "indexed_from" in rows.table.manifest or not (told or isinstance(rows, Matrix)):
         return
-    pairs = [line.split("\t") for line in index.read_text(encoding="utf-8").split("\n") if line]
-    if all(pair[0] == pair[-1] for pair in pairs) or not (told or all(pair[0].isdecimal() for pair in pairs)):
+    known = raw_ids_of(file).items
+    if known is None or not (told or all(raw.isdecimal() for raw in known.raw.values())):
         return
+    config = file.experiment.data_config
     numbering = "under raw ids" if told else "perhaps under raw ids"
     raise UserError(
-        f"these rows are {numbering}, and {train_path} is under the numbers of {ITEMS_MAP}",
+        f"these rows are {numbering}, and {config.train_path or config.root_folder} is under the numbers of "
+        f"{known.path.name}",
         where=path,
         mend="point train_path, validation_path and test_path to the files without `_indexed`"
         + (", or this loader to the indexed table" if told else ""),

@@ -8,13 +8,14 @@ from typing import Any
 from loguru import logger
 
 from benchmark.config import ExperimentFile
+from benchmark.config.splitting import located
 from benchmark.data.dataset import Candidates, Dataset, build_dataset
 from benchmark.data.formats.elliot import read_hierarchy
 from benchmark.data.formats.mmrec import read_labelled
 from benchmark.data.interactions import Interactions, read_interactions, write_interactions
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Draws, Parts, hold_out
-from benchmark.guard import Finding, inspect_split, tell
+from benchmark.guard import Finding, inspect_split, over_folds, tell
 from benchmark.load.features import drop_items_without_features
 from workbench.errors import UserError
 from workbench.files import read_json, sha256_file
@@ -25,37 +26,28 @@ _BY_TIME = {"TemporalHoldOut", "LeaveOneOut", "GlobalTime", "FixedTimestamp"}
 Splits = list[list[Dataset]]  # [test fold][validation fold]
 
 
-def load_splits(file: ExperimentFile, candidates: Candidates = "train") -> tuple[dict[float, Splits], list[Finding]]:
-    """The splits of an experiment by missing rate, and what the guard says of the first.
-
-    They differ between rates only where items that lose their features leave the data set.
+def load_splits(file: ExperimentFile, candidates: Candidates = "train") -> tuple[Splits, list[Finding]]:
+    """The splits of an experiment, without the items that the policy `drop` takes out, and what the guard says of them.
 
     Raises
     ------
     UserError : a file that cannot be read, or test folds with different numbers of validation folds.
     """
-    config, binarize = file.experiment.data_config, file.experiment.binarize
-    folds = _read(file)
+    config = file.experiment.data_config
+    rate = config.missing_rate[0]  # the only one under `drop`
+    folds = [
+        [drop_items_without_features(file, parts, rate, config.missing_items) for parts in inner]
+        for inner in _read(file)
+    ]
     if len({len(inner) for inner in folds}) > 1:
         raise UserError(
             f"test folds have {', '.join(str(len(inner)) for inner in folds)} validation folds",
             mend="give every test fold as many",
         )
-    drops = any(side.missing.policy == "drop" for side in config.side_information)
-    findings: list[Finding] = []
-    splits: dict[float, Splits] = {}
-    for rate in config.missing_rate:
-        if splits and not drops:
-            splits[rate] = next(iter(splits.values()))
-            continue
-        kept = [
-            [drop_items_without_features(file, parts, rate, config.missing_items) for parts in inner] for inner in folds
-        ]
-        if not splits:
-            findings = _inspect(kept, bool(_rules(file) & _BY_TIME), candidates)
-            tell(findings)
-        splits[rate] = [[build_dataset(parts, binarize, candidates) for parts in inner] for inner in kept]
-    return splits, findings
+    findings = _inspect(folds, _rules(file), candidates)
+    tell(findings)
+    binarize = file.experiment.binarize
+    return [[build_dataset(parts, binarize, candidates) for parts in inner] for inner in folds], findings
 
 
 def warn_of_changes(folder: Path) -> None:
@@ -73,14 +65,17 @@ def warn_of_changes(folder: Path) -> None:
         logger.warning("{}: changed since the split was made: {}; run run_split.py again", folder, ", ".join(changed))
 
 
-def _inspect(folds: list[list[Parts]], by_time: bool, candidates: Candidates) -> list[Finding]:
-    findings: list[Finding] = []
-    for test, inner in enumerate(folds):
-        for validation, parts in enumerate(inner):
-            found = inspect_split(parts, by_time, candidates)
-            several = len(folds) * len(inner) > 1
-            findings += [each.of_fold(f"{test}/{validation}") for each in found] if several else found
-    return findings
+def _inspect(folds: list[list[Parts]], rules: dict[str, str], candidates: Candidates) -> list[Finding]:
+    by_time = {part for part, rule in rules.items() if rule in _BY_TIME}
+    if folds[0][0].train.timestamps is None:  # then that rule draws at random
+        by_time -= {part for part, rule in rules.items() if rule == "LeaveOneOut"}
+    return over_folds(
+        {
+            f"{test}/{validation}": inspect_split(parts, by_time, candidates)
+            for test, inner in enumerate(folds)
+            for validation, parts in enumerate(inner)
+        }
+    )
 
 
 def _split_record(folder: Path) -> dict[str, Any]:
@@ -122,11 +117,10 @@ def _with_validation(file: ExperimentFile, parts: Parts) -> list[Parts]:
     splitting = file.experiment.splitting
     if splitting is None or splitting.validation_splitting is None:
         return [parts]
-    draws = Draws(file.experiment.random_seed)
-    return [
-        Parts(inner.rest, inner.held_out, parts.test, inner.shown, parts.test_input)
-        for inner in hold_out(parts.train, splitting.validation_splitting.build(), draws)
-    ]
+    rule, draws = splitting.validation_splitting.build(), Draws(file.experiment.random_seed)
+    with located(file.document, "splitting"):
+        folds = hold_out(parts.train, rule, draws, "validation")
+    return [Parts(inner.rest, inner.held_out, parts.test, inner.shown, parts.test_input) for inner in folds]
 
 
 def _cut(file: ExperimentFile) -> list[list[Parts]]:
@@ -134,22 +128,27 @@ def _cut(file: ExperimentFile) -> list[list[Parts]]:
     assert config.dataset_path is not None and splitting is not None
     interactions = read_interactions(file.path(config.dataset_path), config.duplicates, config.layout())
     prefilters = [(rule.strategy, rule.build()) for rule in file.experiment.prefiltering]
-    interactions = apply_prefilters(interactions, prefilters)
-    folds = splitting.folds(interactions, file.experiment.random_seed)
+    with located(file.document, "prefiltering"):
+        interactions = apply_prefilters(interactions, prefilters)
+    with located(file.document, "splitting"):
+        folds = splitting.folds(interactions, file.experiment.random_seed)
     if splitting.save_on_disk:
         assert splitting.save_folder is not None
         _save_splits(file.path(splitting.save_folder), folds)
     return folds
 
 
-def _rules(file: ExperimentFile) -> set[str]:
-    """Names of the rules that made the split, as far as they are known."""
+def _rules(file: ExperimentFile) -> dict[str, str]:
+    """The rule that made each held-out part (`test`, `validation`), as far as it is known."""
     config, splitting = file.experiment.data_config, file.experiment.splitting
-    described: list[Any] = list(splitting.description().values()) if splitting else []
     beside = {"fixed": config.train_path, "hierarchy": config.root_folder}.get(config.strategy)
+    described: dict[str, Any] = {}
     if beside is not None:
-        described += list(_split_record(file.path(beside).parent).get("recipe", {}).values())
-    return {each["rule"] for each in described if isinstance(each, dict) and "rule" in each}
+        described |= _split_record(file.path(beside).parent).get("recipe", {})
+    if splitting is not None:
+        described |= splitting.description()
+    parts = ((part, described.get(part)) for part in ("test", "validation"))
+    return {part: rule["rule"] for part, rule in parts if isinstance(rule, dict) and "rule" in rule}
 
 
 def _save_splits(folder: Path, folds: list[list[Parts]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmark.config.proxies import Order
 from benchmark.data.dataset import Csr, Dataset
+from benchmark.data.raw_ids import NO_MAPS, Column, Numbering, RawIds, index_of, numbering_of
 from benchmark.evaluation.candidates import Candidates
 from benchmark.evaluation.held_out import HeldOut
 from benchmark.evaluation.proxy import Recommendations, ranking_of_lists
@@ -30,27 +31,40 @@ def rank_list_file(
     held_out: HeldOut,
     masked: Sequence[Csr],
     candidates: Candidates | None = None,
+    raw: RawIds = NO_MAPS,
+    numbering: Numbering | None = None,
 ) -> Ranking:
-    """The lists of a file under the protocol of the bench; see `ranking_of_lists`."""
-    chunks = read_recommendations(path, order, dataset.user_ids, dataset.item_ids[: dataset.n_items])
+    """The lists of a file under the protocol of the bench; see `ranking_of_lists` and `read_recommendations`."""
+    chunks = read_recommendations(path, order, dataset.user_ids, dataset.item_ids[: dataset.n_items], raw, numbering)
     return ranking_of_lists(chunks, held_out, masked, dataset.n_items, path, candidates)
 
 
 def read_recommendations(
-    path: Path, order: Order, user_ids: Sequence[str], item_ids: Sequence[str]
+    path: Path,
+    order: Order,
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    raw: RawIds = NO_MAPS,
+    numbering: Numbering | None = None,
 ) -> Iterator[Recommendations]:
     """Read lines of user, item and, if there is one, score; tabs, no header, UTF-8, `.gz` for a compressed file.
 
     Parameters
     ----------
     order : `file`: the lines' order stands in the place of scores, as it does without scores.
-    user_ids, item_ids : raw ids by number.
+    user_ids, item_ids : ids of the parts, by number.
+    raw : the maps to raw ids behind them.
+    numbering : whether the file is under the ids of the parts or under raw ids; None: seen from its ids.
 
     Raises
     ------
-    UserError : no such file, no lines, a line that cannot be read, ranks where there should be scores.
+    UserError : no such file, no lines, a line that cannot be read, ranks where there should be scores, or ids that fit
+        both ways.
     """
-    users, items = (pd.Index(np.array(ids, dtype=object)) for ids in (user_ids, item_ids))
+    numbering = numbering or _numbering(path, user_ids, item_ids, raw)
+    users, items = (
+        _Numbers(index_of(ids, known, numbering)) for ids, known in ((user_ids, raw.users), (item_ids, raw.items))
+    )
     for number, frame in enumerate(_frames(path)):
         lines = frame.index.to_numpy() + 1
         scores = -lines.astype(np.float64)
@@ -58,7 +72,29 @@ def read_recommendations(
             scores = _scores(frame, path)
             if number == 0:
                 _refuse_ranks(frame["user"], scores, path)
-        yield Recommendations(users.get_indexer(frame["user"]), items.get_indexer(frame["item"]), scores, lines)
+        yield Recommendations(users.of(frame["user"]), items.of(frame["item"]), scores, lines)
+
+
+class _Numbers:
+    """Numbers of many ids at once; -1 for an unknown one."""
+
+    def __init__(self, index: Mapping[str, int]) -> None:
+        self._ids = pd.Index(np.array(list(index), dtype=object))
+        self._at = np.array([*index.values(), -1], dtype=np.int64)
+
+    def of(self, ids: pd.Series) -> np.ndarray:
+        return np.asarray(self._at[self._ids.get_indexer(ids)])
+
+
+def _numbering(path: Path, user_ids: Sequence[str], item_ids: Sequence[str], raw: RawIds) -> Numbering:
+    if raw == NO_MAPS:
+        return "parts"
+    users: set[str] = set()
+    items: set[str] = set()
+    for frame in _frames(path):
+        users.update(frame["user"].unique())
+        items.update(frame["item"].unique())
+    return numbering_of([Column(users, user_ids, raw.users), Column(items, item_ids, raw.items)], path)
 
 
 def _frames(path: Path) -> Iterator[pd.DataFrame]:

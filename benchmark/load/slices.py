@@ -12,13 +12,18 @@ from loguru import logger
 from benchmark.config.slices import ClusterFile, SliceSettings
 from benchmark.data.dataset import Dataset
 from benchmark.data.modalities import Modality
+from benchmark.data.raw_ids import NO_MAPS, IdMap, RawIds
 from benchmark.evaluation.clusters import read_clustering
 from benchmark.evaluation.slices import Grouped, Slice, equal_begins, group_by_count
 from workbench.errors import UserError
 
 
 def build_slices(
-    settings: SliceSettings, dataset: Dataset, modalities: Sequence[Modality], path: Callable[[str], Path]
+    settings: SliceSettings,
+    dataset: Dataset,
+    modalities: Sequence[Modality],
+    path: Callable[[str], Path],
+    raw: RawIds = NO_MAPS,
 ) -> list[Slice]:
     """The groupings that the block asks for.
 
@@ -26,6 +31,7 @@ def build_slices(
     ----------
     modalities : the loaded ones, in the order of the catalogue's items.
     path : from a path as it stands in the file to where it leads.
+    raw : the maps behind the ids of the data set.
 
     Raises
     ------
@@ -42,13 +48,15 @@ def build_slices(
         slices.append(Slice("new_items", "items", ("new", "others"), np.where(popularity == 0, 0, 1)))
     if settings.modality_coverage:
         slices.append(_modality_coverage(modalities, n_ids))
-    slices += [_from_file(cluster, "users", dataset.user_ids, path) for cluster in settings.users]
-    slices += [_from_file(cluster, "items", dataset.item_ids, path) for cluster in settings.items]
+    slices += [_from_file(cluster, "users", dataset.user_ids, path, raw.users) for cluster in settings.users]
+    slices += [_from_file(cluster, "items", dataset.item_ids, path, raw.items) for cluster in settings.items]
     return slices
 
 
-def _from_file(cluster: ClusterFile, of: Grouped, ids: Sequence[str], path: Callable[[str], Path]) -> Slice:
-    groups = read_clustering(path(cluster.file), cluster.label, ids, torch.device("cpu"))
+def _from_file(
+    cluster: ClusterFile, of: Grouped, ids: Sequence[str], path: Callable[[str], Path], raw: IdMap | None
+) -> Slice:
+    groups = read_clustering(path(cluster.file), cluster.label, ids, torch.device("cpu"), raw, cluster.ids)
     return Slice(groups.name, of, tuple(groups.labels), groups.of.numpy())
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.interactions import Interactions
+from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP
 from benchmark.prepare.layout import indexed
 from benchmark.prepare.parts import write_parts
 from workbench.arrays import number_ids
 from workbench.files import write_text
-
-USERS_MAP, ITEMS_MAP = "users_map.tsv", "items_map.tsv"
 
 
 def number_users(parts: Mapping[str, Interactions]) -> dict[str, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from loguru import logger
 
 from benchmark.config import SplitSettings
+from benchmark.config.splitting import located
 from benchmark.data.interactions import Duplicates, Interactions, read_interactions, write_interactions
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.prepare.layout import INDEXED_TREE, INPUTS, PARTS, TREE, indexed, stems_of
@@ -58,8 +59,10 @@ def find_or_make(folder: Path, settings: SplitSettings) -> dict[str, Interaction
     if ready:
         logger.info("{}: the reviews or the settings changed, splitting anew", folder)
     interactions = read_interactions(reviews, settings.duplicates, settings.layout)
-    interactions = apply_prefilters(interactions, settings.prefilters)
-    made = stems_of(settings.splitting.folds(interactions, settings.seed))
+    with located(settings.document, "prefiltering"):
+        interactions = apply_prefilters(interactions, settings.prefilters)
+    with located(settings.document, "splitting"):
+        made = stems_of(settings.splitting.folds(interactions, settings.seed))
     _replace(folder, made, known, {"recipe": recipe, "reviews": os.path.relpath(reviews, folder)})
     return made
 

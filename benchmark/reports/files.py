@@ -111,8 +111,7 @@ def write_results(
 ) -> None:
     """Write `results.tsv` and `results.json` into the results folder."""
     metrics = list(results[0].test)
-    sampling = file.experiment.negative_sampling
-    suffix = f" {sampling.suffix}" if sampling else ""
+    suffix = heading_suffix(file)
     header = [
         "model",
         *(f"{metric}{suffix}" for metric in metrics),
@@ -179,6 +178,12 @@ def _everything(
     }
 
 
+def heading_suffix(file: ExperimentFile) -> str:
+    """What follows the name of a metric in files, with a space before it; empty where all items are ranked."""
+    sampling = file.experiment.negative_sampling
+    return f" {sampling.suffix}" if sampling else ""
+
+
 def counts(dataset: Dataset) -> dict[str, int]:
     """Users, items, and rows of each part."""
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
@@ -187,13 +192,18 @@ def counts(dataset: Dataset) -> dict[str, int]:
     return {"users": dataset.n_users, "items": dataset.n_items, **rows}
 
 
-def write_per_user(path: Path, users: np.ndarray, values: dict[str, np.ndarray]) -> None:
-    """`<row>.npz`: `users` (E,), and values (S, E) under `Metric@k`; (E,) where there is one replicate.
+def write_per_user(
+    path: Path, users: np.ndarray, values: dict[str, np.ndarray], folds: np.ndarray | None = None
+) -> None:
+    """`<row>.npz`: raw ids `users` (E,), and values (S, E) under `Metric@k`; (E,) where there is one replicate.
 
-    Users are raw ids, with their test fold before them (`2/u17`) where there are several.
+    Where there are several test folds, `folds` (E,) int64 says in which one the user was judged: a user may stand in
+    each of them.
     """
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         arrays = {name: array[0] if len(array) == 1 else array for name, array in values.items()}
+        if folds is not None:
+            arrays["folds"] = folds
         np.savez_compressed(stream, users=users.astype(np.str_), **arrays)  # type: ignore[arg-type]
 
 

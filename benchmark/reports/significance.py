@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from loguru import logger
 
 from benchmark.evaluation.significance import Comparison, compare, compare_systems, require_finite
 from workbench.errors import UserError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 _HELD = 2**26  # per-user values held at a time: 512 MiB
 _AGAIN = "delete the results folder and run the experiment again"
+_IDS = ("users", "folds")  # of a per-user file: who was judged, and where; all else are metrics
 _TITLES = {
     "paired_ttest": "paired t-test",
     "wilcoxon_test": "Wilcoxon signed-rank test",
@@ -34,29 +36,41 @@ def compare_models(
     results: Sequence[ModelResult],
     tests: Sequence[str],
     seed: int = 0,
+    suffix: str = "",
 ) -> list[Comparison]:
     """Compare every pair of rows of the table on every metric; writes `significance.tsv`.
+
+    Values that cannot be compared are an error in the log: they do not keep the table from being shown.
 
     Parameters
     ----------
     folder : of the results; `per_user/<stem>.npz` holds the values of each row.
+    suffix : follows the names of the metrics in the file.
     """
+    path = folder / "significance.tsv"
+    path.unlink(missing_ok=True)  # of an earlier run
     if not tests or len(results) < 2:
         return []
     files = {result.name: folder / "per_user" / f"{result.stem}.npz" for result in results}
-    comparisons = compare_files(files, tests, seed)
+    try:
+        comparisons = compare_files(files, tests, seed)
+    except UserError as error:
+        logger.error("the rows are not compared user by user: {}", error.render())
+        comparisons = []
     metrics = list(results[0].system)
     if metrics:
         systems = {result.name: np.array([result.system[metric] for metric in metrics]).T for result in results}
         comparisons += compare_systems(systems, metrics)
-    write_comparisons(folder / "significance.tsv", comparisons)
+    if comparisons:
+        write_comparisons(path, comparisons, suffix)
     return comparisons
 
 
 def compare_files(files: Mapping[str, Path], tests: Sequence[str], seed: int = 0) -> list[Comparison]:
     """Compare per-user files, name -> npz of `users` (E,) and (S, E) or (E,) values for each `Metric@k`.
 
-    The metrics are read a few at a time, so that memory stays bounded.
+    With `folds` (E,), a user that was judged in several test folds counts once, with the mean over them: the values
+    of one user are not independent. The metrics are read a few at a time, so that memory stays bounded.
 
     Raises
     ------
@@ -72,9 +86,9 @@ def compare_files(files: Mapping[str, Path], tests: Sequence[str], seed: int = 0
     return comparisons
 
 
-def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
+def write_comparisons(path: Path, comparisons: Sequence[Comparison], suffix: str = "") -> None:
     """One line a pair and metric, tab-separated; undefined values are empty, and columns empty throughout left out."""
-    rows = [_cells(each) for each in comparisons]
+    rows = [_cells(each) | {"metric": each.metric + suffix} for each in comparisons]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     filled = [column for column in columns if any(row.get(column) for row in rows)]
     lines = ["\t".join(filled)] + ["\t".join(row.get(column, "") for column in filled) for row in rows]
@@ -100,23 +114,29 @@ def clear_leaders(
     return seen - lost
 
 
-def footer(comparisons: Sequence[Comparison], test: str) -> str:
-    """The sentence under the table that says what a dagger means: test, family, correction, and of whom it speaks."""
+def footer(comparisons: Sequence[Comparison], test: str, folds: int = 1) -> str:
+    """The sentence under the table that says what a dagger means: test, family, correction, and of whom it speaks.
+
+    Parameters
+    ----------
+    folds : number of test folds; each user counts with the mean over its own.
+    """
     over_users = [each for each in comparisons if each.over_users]
     if not over_users:
         return ""
     family = sum(each.metric == over_users[0].metric for each in over_users)
     pairs = "1 pair of rows" if family == 1 else f"{family} pairs of rows"
+    users = f"{over_users[0].users:,} users, " + (f"{folds} folds (a user counts once), " if folds > 1 else "")
     text = (
-        f"† better than every other row: two-sided {_TITLES[test]} over {over_users[0].users:,} users, "
+        f"† better than every other row: two-sided {_TITLES[test]} over {users}"
         f"p < {LEVEL:g} after Holm's correction over {pairs} for each metric"
     )
     replicates = {name: count for each in over_users for name, count in _replicates(each)}
     single = [name for name, count in replicates.items() if count == 1]
     if len(single) == len(replicates):
-        return f"{text}; with one seed a row this speaks of users only, not of seeds"
-    text += ", and the 95 % bootstrap interval over users and seeds excludes 0"
-    return f"{text}; one seed only, taken as it is: {', '.join(single)}" if single else text
+        return f"{text}; with one replicate a row this speaks of users only, not of seeds"
+    text += ", and the 95 % bootstrap interval over users and replicates excludes 0"
+    return f"{text}; one replicate only, taken as it is: {', '.join(single)}" if single else text
 
 
 def _clear(comparison: Comparison, test: str) -> bool:
@@ -162,32 +182,34 @@ def _shared_metrics(files: Mapping[str, Path]) -> tuple[list[str], int]:
     """The metrics of all files, in the order of the first one, and the values that one metric has in all of them."""
     reference = next(iter(files.values()))
     with _opened(reference) as arrays:
-        users = arrays["users"]
-        metrics = [name for name in arrays.files if name != "users"]
+        judged = {name: arrays[name] for name in _IDS if name in arrays.files}
+        names = list(arrays.files)
+    metrics = [name for name in names if name not in _IDS]
     held = 0
     for path in files.values():
         with _opened(path) as arrays:
-            if not np.array_equal(arrays["users"], users):
-                raise UserError(
-                    f"not the users of {reference}, in the same order: the two cannot be compared user by user",
-                    where=path,
-                    mend="judge both on the same test split, or delete both and run the experiment again",
-                )
-            if different := set(arrays.files) ^ {*metrics, "users"}:
+            if different := set(arrays.files) ^ set(names):
                 raise UserError(
                     f"{', '.join(sorted(different))} stands in only one of this and {reference}",
                     where=path,
                     mend=_AGAIN,
+                )
+            if not all(np.array_equal(arrays[name], judged[name]) for name in judged):
+                raise UserError(
+                    f"not the users of {reference}, in the same order: the two cannot be compared user by user",
+                    where=path,
+                    mend="judge both on the same test split, or delete both and run the experiment again",
                 )
             held += arrays[metrics[0]].size if metrics else 0
     return metrics, max(held, 1)
 
 
 def _read(path: Path, metrics: Sequence[str]) -> np.ndarray:
-    """Values (S, E, M) of some metrics."""
+    """Values (S, E, M) of some metrics, each user once."""
     columns: list[np.ndarray] = []
     with _opened(path) as arrays:
-        users = len(arrays["users"])
+        ids, several = arrays["users"], "folds" in arrays.files
+        users = len(ids)
         for metric in metrics:
             column = np.atleast_2d(arrays[metric])
             if column.dtype.kind not in "fiub":
@@ -196,7 +218,15 @@ def _read(path: Path, metrics: Sequence[str]) -> np.ndarray:
                 raise UserError(f"{metric} has shape {column.shape} for {users:,} users", where=path, mend=_AGAIN)
             require_finite(column, metric, path)
             columns.append(column)
-    return np.stack(columns, axis=2)
+    values = np.stack(columns, axis=2)
+    return _once(values, ids) if several else values
+
+
+def _once(values: np.ndarray, users: np.ndarray) -> np.ndarray:
+    """(S, U, M) from (S, E, M): each user with the mean over the test folds in which it was judged."""
+    order = np.argsort(users, kind="stable")
+    _, starts, sizes = np.unique(users[order], return_index=True, return_counts=True)
+    return np.asarray(np.add.reduceat(values[:, order], starts, axis=1) / sizes[:, None])
 
 
 @contextmanager

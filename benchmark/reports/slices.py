@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.evaluation.slices import SliceRow
-from workbench.console import table
+from benchmark.reports.wrapping import tables
 from workbench.files import write_text
 
 
-def write_slices(path: Path, results: Mapping[str, Sequence[SliceRow]], metrics: Sequence[str]) -> None:
+def write_slices(
+    path: Path, results: Mapping[str, Sequence[SliceRow]], metrics: Sequence[str], suffix: str = ""
+) -> None:
     """Write model, slice, group, users and the metrics; a group without users has no figures.
 
     Parameters
     ----------
     results : model -> its rows.
     metrics : `Metric@k`, the columns in their order.
+    suffix : follows their names.
     """
-    lines = ["\t".join(["model", "slice", "group", "users", *metrics])]
+    lines = ["\t".join(["model", "slice", "group", "users", *(f"{metric}{suffix}" for metric in metrics)])]
     for model, rows in results.items():
         for row in rows:
             figures = [f"{row.values[metric]:.6f}" if metric in row.values else "" for metric in metrics]
@@ -26,11 +29,24 @@ def write_slices(path: Path, results: Mapping[str, Sequence[SliceRow]], metrics:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def render_slices(results: Mapping[str, Sequence[SliceRow]], metric: str) -> str:
-    """A row a group, a column a model, under one metric; `-` for a group without users."""
-    models = list(results)
-    cells = []
-    for group in zip(*results.values(), strict=True):
-        figures = [f"{row.values[metric]:.4f}" if metric in row.values else "-" for row in group]
-        cells.append([group[0].slice, group[0].group, f"{group[0].users:,}", *figures])
-    return f"{metric} by groups\n" + table(["slice", "group", "users", *models], cells, left=["group"])
+def render_slices(results: Mapping[str, Sequence[SliceRow]], metric: str, suffix: str = "") -> str:
+    """A row a group, a column a model, under one metric; `-` for a group without users.
+
+    Where the models were judged on different numbers of users in a group, these are a range.
+    """
+    groups: dict[tuple[str, str], dict[str, SliceRow]] = {}
+    for model, rows in results.items():
+        for row in rows:
+            groups.setdefault((row.slice, row.group), {})[model] = row
+    users = [sorted({row.users for row in found.values()}) for found in groups.values()]
+    fixed = [
+        ("slice", [name for name, _ in groups]),
+        ("group", [group for _, group in groups]),
+        ("users", [f"{each[0]:,}" if len(each) == 1 else f"{each[0]:,} to {each[-1]:,}" for each in users]),
+    ]
+    columns = [(model, [_figure(found.get(model), metric) for found in groups.values()]) for model in results]
+    return "\n".join([f"{metric}{suffix} by groups", *tables(fixed, columns, left=["group"])])
+
+
+def _figure(row: SliceRow | None, metric: str) -> str:
+    return "-" if row is None or metric not in row.values else f"{row.values[metric]:.4f}"

@@ -11,11 +11,11 @@ from loguru import logger
 from safetensors.torch import load_file, save_file
 
 from benchmark.models.base import Diverged, Recommender
-from benchmark.search.journal import Journal
 from benchmark.search.trial import Trial, run_trial
 from workbench.console import progress
 from workbench.errors import UserError
 from workbench.files import atomic_file
+from workbench.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Chosen:
 class Sweep:
     """Runs trials one after the other inside a results folder."""
 
-    def __init__(self, folder: Path, keep_weights: bool, show: bool) -> None:
-        self._journal = Journal(folder / "journal.jsonl")
+    def __init__(self, folder: Path, journal: Journal, keep_weights: bool, show: bool) -> None:
+        self._journal = journal
         self._checkpoints = folder / "checkpoints"
         self._keep_weights, self._show = keep_weights, show
 

@@ -34,9 +34,9 @@ class Protocol:
     monitor: str
     every: int
     device: str
-    candidates: str = "all"  # which items are ranked: all that are not masked, or the hash of those that were drawn
-    digits: int | None = None  # decimals that are left before anything is chosen; None keeps all
-    judge: str = "validation"  # the part that chooses; `test` in another system's protocol only
+    candidates: str  # which items are ranked: all that are not masked, or the hash of those that were drawn
+    digits: int | None  # decimals that are left before anything is chosen; None keeps all
+    judge: str  # the part that chooses; `test` in another system's protocol only
 
 
 class Stage(typing.Protocol):
@@ -142,18 +142,29 @@ def _judge(trial: Trial, model: Recommender) -> Callable[[], dict[str, float]] |
 
 
 def code_hash(model: type[Recommender]) -> str:
-    """Hash of what decides a trial's outcome beside its settings: the version of torch, the sources of data, models,
-    training and evaluation, this file, the model's own file and those of the models that it extends."""
-    root = Path(str(benchmark.__file__)).parent
-    sources = sorted(
-        path for part in ("data", "models", "training", "evaluation") for path in (root / part).rglob("*.py")
-    )
-    digest = hashlib.sha256()
-    own = [model_file(each) for each in model.__mro__ if issubclass(each, Recommender)]
-    digest.update(torch.__version__.encode())
-    for source in [*sources, Path(__file__), *own]:
+    """Hash of what decides a trial's outcome beside its settings: the bench's own sources, the version of torch, the
+    model's file and those of the models that it extends; of a user's model, every file of its folder."""
+    shipped = Path(str(benchmark.__file__)).parents[1]
+    own: set[Path] = set()
+    for each in model.__mro__:
+        if issubclass(each, Recommender):
+            path = model_file(each).resolve()
+            own |= {path} if shipped in path.parents else set(path.parent.glob("*.py"))
+    digest = hashlib.sha256(_bench_hash().encode())
+    for source in sorted(own):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _bench_hash() -> str:
+    """Hash of the sources of data, models, training, judging and this file, and of the version of torch."""
+    root = Path(str(benchmark.__file__)).parent
+    sources = [path for part in ("data", "models", "training", "evaluation") for path in (root / part).rglob("*.py")]
+    sources += [root / "measures.py", root / "experiment" / "judges.py", Path(__file__)]
+    digest = hashlib.sha256(torch.__version__.encode())
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def _peak_mb(device: torch.device) -> float:

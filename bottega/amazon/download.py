@@ -10,12 +10,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmark.search.journal import Journal
 from bottega.amazon.fetching import DownloadSettings, Fetcher
 from bottega.amazon.miss import Miss
 from bottega.amazon.pictures import EXTENSIONS, Picture, examine
 from workbench.console import progress
 from workbench.files import atomic_file, escape_id, fingerprint, sha256_file
+from workbench.journal import Journal
 
 _KIND = "image"
 _IN_FLIGHT = 4  # tasks a worker, handed out in advance

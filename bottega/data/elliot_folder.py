@@ -11,9 +11,9 @@ import numpy as np
 from benchmark.data.formats.elliot import read_hierarchy
 from benchmark.data.formats.layout import Layout
 from benchmark.data.interactions import Duplicates, Interactions, read_interactions
+from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP, read_numbers
 from benchmark.data.splitters import Parts
 from bottega.data.bundle import Bundle, Vectors
-from bottega.data.prepared import ITEMS_MAP, USERS_MAP, read_numbers
 from workbench.errors import UserError
 from workbench.features import find_tables, open_table
 
@@ -23,6 +23,8 @@ _INDEXED = re.compile(r"(.+)_indexed(_\d+)?")
 def read_elliot(folder: Path, duplicates: Duplicates) -> Bundle:
     """Read `{train,val,test}.tsv`, or a tree with one fold, under the raw ids of `users_map.tsv` and `items_map.tsv`.
 
+    A folder with `data/<name>` in it, as an export makes, stands for the only one there.
+
     Tables are those of folders called `*_indexed*` where there are maps, of every folder where there are none. Where
     `train_indexed.tsv` stands beside it, `train.tsv` has the raw ids, and so have the folders that are not indexed.
 
@@ -30,8 +32,7 @@ def read_elliot(folder: Path, duplicates: Duplicates) -> Bundle:
     ------
     UserError : no such parts, several folds, or an id that a map does not know.
     """
-    if not folder.is_dir():
-        raise UserError("Elliot's parts lie in a folder", where=folder, mend="name the folder with train.tsv")
+    folder = _data_folder(folder)
     raw = (folder / "train_indexed.tsv").is_file()
     users, items = (None if raw else _raw_ids(folder / name) for name in (USERS_MAP, ITEMS_MAP))
     given = _parts(folder, duplicates)
@@ -53,6 +54,18 @@ def read_elliot(folder: Path, duplicates: Duplicates) -> Bundle:
             ids = numbers if items is None else _looked_up(np.array(numbers, dtype=object), items, path).tolist()
             vectors.append(Vectors(name, str(path.relative_to(output)), ids, np.asarray(table.matrix[rows])))
     return Bundle({"from": "elliot", "path": str(folder)}, parts, vectors)
+
+
+def _data_folder(given: Path) -> Path:
+    if not given.is_dir():
+        raise UserError("Elliot's parts lie in a folder", where=given, mend="name the folder with train.tsv")
+    inner = sorted(path.parent for path in given.glob("data/*/train.tsv"))
+    if (given / "train.tsv").is_file() or not inner:
+        return given
+    if len(inner) > 1:
+        names = ", ".join(map(str, inner))
+        raise UserError(f"{len(inner)} data folders lie in data/", where=given, mend=f"name one of them: {names}")
+    return inner[0]
 
 
 def _parts(folder: Path, duplicates: Duplicates) -> Parts:

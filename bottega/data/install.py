@@ -7,9 +7,9 @@ from pathlib import Path
 from loguru import logger
 
 from benchmark.data.interactions import Interactions, write_interactions
+from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP
 from benchmark.data.splitters import Parts
 from benchmark.prepare.layout import INPUTS, PARTS, indexed
-from benchmark.prepare.numbering import ITEMS_MAP, USERS_MAP
 from benchmark.prepare.parts import RECORD
 from bottega.data.bundle import Bundle, Vectors
 from workbench.errors import UserError
@@ -42,7 +42,11 @@ def install(bundle: Bundle, folder: Path, force: bool) -> None:
         _write(bundle, folder)
     parts = bundle.interactions
     if isinstance(parts, Parts) and parts.validation is None:
-        logger.warning("{}: no validation part, which run_split.py and every choice of a model need", folder)
+        logger.warning(
+            "{}: imported, without a validation part, which every choice of a model needs; next: an experiment file "
+            "with `strategy: fixed`, this train.tsv and test.tsv, and `splitting: {{validation_splitting: ...}}`",
+            folder,
+        )
     else:
         logger.success("{}: imported; next: python run_split.py --dataset {}", folder, folder.name)
 

@@ -36,6 +36,12 @@ def layout_of(form: str, columns: str, separator: str) -> Layout:
     """
     pairs = [pair.partition("=") for pair in columns.split(",") if pair]
     named = {role.strip(): int(name) if name.isdecimal() else name for role, _, name in pairs}
+    roles = list(ColumnNames.model_fields)
+    unknown = [role for role in named if role not in roles]
+    missing = [role for role in ("user", "item") if named and role not in named]
+    if unknown or missing:
+        what = f"{unknown[0]!r} is none of {', '.join(roles)}" if unknown else f"no column is named for {missing[0]}"
+        raise UserError(what, where="--columns", mend="write e.g. user=reviewerID,item=asin,rating=3")
     try:
         settings = TableSettings(
             format=None if form == "elliot" else form,
@@ -43,7 +49,7 @@ def layout_of(form: str, columns: str, separator: str) -> Layout:
             separator=separator or None,
         )
     except ValidationError as error:
-        first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         what = f"{key}: {first['msg']}" if key else first["msg"].removeprefix("Value error, ")
         raise UserError(

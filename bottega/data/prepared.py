@@ -11,13 +11,11 @@ from loguru import logger
 
 from benchmark.data.formats.layout import Layout
 from benchmark.data.interactions import Interactions, read_interactions
+from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP, read_numbers
 from benchmark.prepare.layout import INPUTS, PARTS
-from benchmark.prepare.numbering import ITEMS_MAP, USERS_MAP
 from bottega.data.names import OUTPUTS
 from workbench.errors import UserError
 from workbench.features import FeatureTable, find_tables, open_table
-
-__all__ = ["ITEMS_MAP", "USERS_MAP", "Prepared", "read_numbers", "read_prepared"]
 
 
 @dataclass(frozen=True)
@@ -93,19 +91,6 @@ def read_prepared(folder: Path, given: Mapping[str, Path | None], refuse_missing
     for modality, table in tables.items():
         _check_coverage(modality, table, list(items), refuse_missing)
     return Prepared(folder, parts, users, items, tables)
-
-
-def read_numbers(path: Path) -> dict[str, int]:
-    """A map as `run_split.py` writes it: raw id, tab, number, in the order of the file."""
-    found: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        raw, tab, index = line.rpartition("\t")
-        if not line:
-            continue
-        if not tab or not raw or raw in found or not (index.isascii() and index.isdigit()):
-            raise UserError("a raw id and its number are expected", where=f"{path}:{number}", mend="split again")
-        found[raw] = int(index)
-    return found
 
 
 def _tables(folder: Path, given: Mapping[str, Path | None]) -> dict[str, FeatureTable]:

@@ -13,9 +13,10 @@ from loguru import logger
 
 from benchmark.data.formats.mmrec import ITEM_MAP, LABELS, USER_MAP
 from benchmark.data.interactions import Interactions, write_interactions
+from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP
 from benchmark.prepare.layout import PARTS
 from bottega.data.names import OUTPUTS, STEMS
-from bottega.data.prepared import ITEMS_MAP, USERS_MAP, Prepared
+from bottega.data.prepared import Prepared
 from workbench.errors import UserError
 from workbench.features import indexed_output
 from workbench.files import atomic_folder, write_json, write_text

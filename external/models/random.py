@@ -15,7 +15,7 @@ _GOLDEN = -7046029254386353131
 
 
 class Random(Recommender):
-    """Scores that hash (seed, user, item): the same whatever the order and the blocks in which users are asked."""
+    """Scores that hash (seed, user number, item number): the same whatever the order and blocks of the asking."""
 
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__()

@@ -62,7 +62,11 @@ def novelty(case: Case, k: int, name: str, discounted: bool = False) -> float:
     for user, listed in case.at(k).items():
         above = below = 0.0
         for rank, item in enumerate(listed, start=1):
-            new = 1 - count[item] / case.n_users if name == "EPC" else -math.log2((count[item] or rarest) / total)
+            new = (
+                1 - count[item] / sum(map(bool, case.train.values()))
+                if name == "EPC"
+                else -math.log2((count[item] or rarest) / total)
+            )
             weight = case.gain(user, item) if discounted else float(item in case.relevant[user])
             above += weight * new / math.log2(rank + 1)
             below += 1 / math.log2(rank + 1)

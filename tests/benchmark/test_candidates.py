@@ -210,6 +210,9 @@ def test_what_a_file_should_not_hold_is_left_out_and_counted(tmp_path: Path, log
         (b"a\tx\nb\t\xff\n", "n.tsv:2: not UTF-8"),
         (b"b\tx\n", "1 of 1 judged users have no line, among them 'a'"),
         (b"", "1 of 1 judged users have no line"),
+        (b"a\tx\t7\t8\n", "2 of 3 items are not in the catalogue"),
+        (b"a\tv\tw\n", "no judged user has a negative left"),
+        (b"(a,)\n", "no judged user has a negative left"),
         (None, "no such file of negatives"),
     ],
 )
@@ -222,6 +225,20 @@ def test_a_malformed_file_is_refused_with_its_line(tmp_path: Path, text: bytes |
         read_negatives(tmp_path / "n.tsv", data, np.array([0]), [train, test])
     assert message in caught.value.render()
     assert caught.value.mend
+
+
+def test_users_with_few_negatives_or_none_are_counted(tmp_path: Path, log: list[str]) -> None:
+    data = shop()
+    drawn = load_negatives(NegativeSampling(strategy="random", num_items=20), data, "test", 0.0, 7, Path)
+    short = [count for count in np.diff(drawn.indptr).tolist() if count < 20]
+    assert drawn.fewest == min(short)
+    told = f"have fewer than 20 negatives (fewest: {min(short)})"
+    assert any(f"test: {len(short)} of {len(drawn.users)} users {told}" in line for line in log)
+    train, test = csr({0: {0: 1}, 1: {0: 1}}, 2), csr({0: {1: 1}, 1: {1: 1}}, 2)
+    small = Dataset(["a", "b"], ["v", "w", "x", "y"], 4, train, None, test)
+    (tmp_path / "n.tsv").write_text("a\tx\ty\n(b,)\n")
+    assert lists_of(read_negatives(tmp_path / "n.tsv", small, np.arange(2), [train, test])) == {0: [2, 3], 1: []}
+    assert log[-1].endswith("n.tsv: 1 of 2 judged users have no negatives")
 
 
 def test_the_block_draws_or_reads_for_the_users_who_are_judged(tmp_path: Path) -> None:
@@ -242,6 +259,8 @@ def test_the_block_draws_or_reads_for_the_users_who_are_judged(tmp_path: Path) -
 def test_figures_are_labelled() -> None:
     drawn = NegativeSampling(strategy="random", num_items=99)
     assert drawn.label(42) == "sampled candidates: 99 random negatives a user, seed 42"
+    assert drawn.label(42, 99) == drawn.label(42)
+    assert drawn.label(42, 7) == "sampled candidates: 99 random negatives a user (fewest: 7), seed 42"
     assert drawn.suffix == "(99 neg.)"
     read = NegativeSampling(strategy="fixed", files=["t.tsv", "v.tsv"])
     assert read.label(42) == "sampled candidates: negatives of t.tsv and v.tsv"
@@ -257,6 +276,7 @@ def test_figures_are_labelled() -> None:
         ({"strategy": "random", "num_items": 0}, "greater than 0"),
         ({"strategy": "random", "files": "x"}, "random takes num_items, given: files"),
         ({"strategy": "fixed", "files": []}, "at least 1 item"),
+        ({"strategy": "random", "num_items": 9, "ids": "raw"}, "random reads none"),
         ({"strategy": "rnd"}, "did you mean 'random'"),
         ({"strategy": "random", "num_item": 9}, "did you mean 'num_items'"),
     ],

@@ -249,7 +249,8 @@ def test_what_a_file_lacks_is_counted_in_the_log(folder: Path, log: list[str]) -
         (b"i0\t \n", "not an id and a group", ":1"),
         (b"i0\ta\ni0\tb\n", "'i0' stands in two groups", ":2"),
         (b"x\ta\n", "none of its ids is one of the training part", ""),
-        (b"", "none of its ids is one of the training part", ""),
+        (b"", "the file is empty", ""),
+        (b"\n\n", "the file is empty", ""),
         (b"i0\t\xff\n", "not UTF-8 text", ""),
     ],
 )
@@ -271,9 +272,14 @@ def test_a_line_given_twice_and_windows_line_ends_do_no_harm(tmp_path: Path) -> 
 
 
 def test_an_absent_file_is_answered_with_the_nearest(folder: Path) -> None:
+    (folder / "up").mkdir()
     with pytest.raises(UserError, match="no such file of groups") as caught:
-        built(folder, metric="RSP", clustering_file="gendre.tsv")
-    assert "did you mean" in str(caught.value.mend)
+        built(folder, metric="RSP", clustering_file="up/../gendre.tsv")
+    assert (caught.value.where, caught.value.mend) == (str(folder / "gendre.tsv"), "did you mean genre.tsv?")
+    for far in ("groups.tsv", "no/genre.tsv"):
+        with pytest.raises(UserError) as caught:
+            built(folder, metric="RSP", clustering_file=far)
+        assert caught.value.mend == "check the path"
 
 
 def test_categories_on_two_lines_and_without_any_are_refused(tmp_path: Path) -> None:

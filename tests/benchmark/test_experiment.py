@@ -17,7 +17,7 @@ from support import tree, write_table
 
 from benchmark.config import foreign
 from benchmark.evaluation import Evaluator
-from benchmark.experiment import fold, run_experiment
+from benchmark.experiment import judges, run_experiment
 from benchmark.search import sweep as sweep_module
 from workbench.errors import UserError
 
@@ -64,7 +64,7 @@ def test_four_models_are_tuned_and_printed_with_what_they_took(shop: Path, capsy
     metrics = [f"{name}@{k}" for k in (5, 10) for name in ("Recall", "nDCG", "HR")]
     for name, row in table.items():
         lines = [line for line in printed.splitlines() if line.startswith(f"| {name} ")]
-        assert len(lines) == 2, "one table a cutoff"
+        assert len(lines) == 3, "one table a cutoff, and one of choices"
         for place, metric in enumerate(metrics):
             best = row[metric] == max((each[metric] for each in table.values()), key=float)
             cell = lines[place // 3].split("|")[2 + place % 3]
@@ -240,7 +240,7 @@ def test_the_test_part_is_judged_once_for_each_model_after_all_tuning(
 
     for name, file in (("validation", "val"), ("test", "test")):
         parts[len(read_rows(shop / "data" / "shop" / f"{file}.tsv"))] = name
-    monkeypatch.setattr(fold, "Evaluator", Spy)
+    monkeypatch.setattr(judges, "Evaluator", Spy)
     run_experiment(experiment(shop, FOUR))
     opened = [place for place, (part, _) in enumerate(events) if part == "test"]
     assert opened == list(range(len(events) - 4, len(events))), "after everything else"

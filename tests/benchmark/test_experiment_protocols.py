@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ def test_nested_folds_choose_in_each_test_fold_and_pool_their_users(shop: Path) 
         assert model["chosen"][2 * fold]["params"]["lr"] == [0.001, 0.05, 0.2][best]
     per_user = np.load(folder / "per_user" / "BPRMF.npz")
     assert per_user["Recall@5"].shape == (2, model["users"])
-    assert {user.split("/")[0] for user in per_user["users"].tolist()} == {"0", "1", "2"}
+    judged = list(zip(per_user["folds"].tolist(), per_user["users"].tolist(), strict=True))
+    assert {fold for fold, _ in judged} == {0, 1, 2}
+    assert len(set(judged)) == len(judged)
     assert per_user["Recall@5"].mean() == pytest.approx(model["test"]["Recall@5"])
     assert per_user["Recall@5"].mean(axis=1).std(ddof=1) == pytest.approx(model["spread"]["Recall@5"])
     assert popular["users"] == model["users"]
@@ -168,14 +171,11 @@ def test_items_without_features_can_leave_the_data_set(shop: Path, log: list[str
     assert everything(fewer)["counts"]["items"] < 0.7 * everything(whole)["counts"]["items"]
 
 
-def test_paired_tests_are_refused_where_each_missing_rate_has_users_of_its_own(shop: Path) -> None:
+def test_several_missing_rates_under_drop_would_be_several_data_sets_in_one_table(shop: Path) -> None:
     path = "../data/{0}/visual_embeddings_indexed_32/torch/R/pool"
     side = [{"dataloader": "VisualAttribute", "visual_features": path, "missing": "drop"}]
-    changes = {
-        "data_config": {"side_information": side, "missing_rate": [0, 0.5]},
-        "evaluation": {"paired_ttest": True},
-    }
-    with pytest.raises(UserError, match="each missing_rate has users of its own"):
+    changes = {"data_config": {"side_information": side, "missing_rate": [0, 0.5]}}
+    with pytest.raises(UserError, match="each missing_rate leaves another data set"):
         run_experiment(experiment(shop, {"MostPop": None}, **changes))
 
 
@@ -188,7 +188,7 @@ def test_sampled_candidates_are_labelled_wherever_they_count(shop: Path, capsys:
     label = "sampled candidates: 5 random negatives a user, seed 42"
     assert everything(folder)["protocol"]["candidates"] == label
     printed = capsys.readouterr().out
-    assert label in printed and "Recall@5 (5 neg.)" in printed
+    assert label in printed and "\nfigures (5 neg.)\n" in printed
     assert "Recall@5 (5 neg.)" in results(folder)["Random"]
     full = run_experiment(experiment(shop, {**BPRMF, "Random": None}, name="full"))
     sampled, whole = (everything(each)["models"][1]["test"]["Recall@10"] for each in (folder, full))
@@ -251,7 +251,7 @@ def test_metrics_of_the_whole_system_and_those_with_arguments_stand_beside_the_o
     table = results(folder)
     assert {"Gini@5", "ItemCoverage@10", "AUC@5", "RMSE@10", "clustered_nDCG[gender=f]@5"} <= set(table["BPRMF"])
     assert float(table["MostPop"]["ItemCoverage@5"]) < float(table["BPRMF"]["ItemCoverage@5"])
-    assert table["BPRMF"]["validation_metric"] == "Gini@5"
+    assert table["BPRMF"]["validation_metric"] == "Recall@5", "the first metric of accuracy"
 
 
 def test_a_metric_of_which_less_is_better_cannot_choose(shop: Path) -> None:
@@ -387,3 +387,193 @@ def renumbered(shop: Path) -> list[tuple[int, int]]:
     )
     test = read_rows(shop / "data" / "shop" / "test_indexed.tsv")
     return [(users[row[0]], items[row[1]]) for row in test if row[0] in users and row[1] in items]
+
+
+# --- nothing stale
+
+FEATURES = "../data/{0}/visual_embeddings_indexed_32/torch/R/pool"
+
+
+def one_loader(**changes: Any) -> dict[str, Any]:
+    return {"side_information": [{"dataloader": "VisualAttribute", "visual_features": FEATURES, **changes}]}
+
+
+def no_change(shop: Path) -> None:
+    pass
+
+
+def other_groups(shop: Path) -> None:
+    write_rows(shop / "groups.tsv", [(str(user), "ab"[user % 3 == 0]) for user in range(60)])
+
+
+def other_negatives(shop: Path) -> None:
+    path = shop / "negatives.tsv"
+    path.write_text("".join(line.rpartition("\t")[0] + "\n" for line in path.read_text().splitlines()))
+
+
+BEFORE: dict[str, Any] = {"evaluation": {"slices": {"modality_coverage": True, "users": "../groups.tsv"}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "touch"),
+    [
+        (BEFORE, BEFORE, other_groups),
+        (
+            {**BEFORE, "data_config": {**one_loader(missing="zeros"), "missing_rate": 0.3}},
+            {**BEFORE, "data_config": {**one_loader(missing="zeros"), "missing_rate": 0.6}},
+            no_change,
+        ),
+        ({}, {"evaluation": {"mask": "train"}}, no_change),
+        ({}, {"evaluation": {"relevance_threshold": 4}}, no_change),
+        ({}, {"top_k": 20}, no_change),
+        ({}, {"negative_sampling": {"strategy": "random", "num_items": 5}}, no_change),
+        *(
+            (sampled, sampled, other_negatives)
+            for sampled in [{"negative_sampling": {"strategy": "fixed", "files": "../negatives.tsv"}}]
+        ),
+        ({}, {"seeds": 2}, no_change),
+        ({}, {"data_config": {"validation_path": None}}, no_change),
+        (
+            {
+                "evaluation": {
+                    "complex_metrics": [{"metric": "clustered_nDCG", "user_clustering_file": "../groups.tsv"}]
+                }
+            },
+            {
+                "evaluation": {
+                    "complex_metrics": [{"metric": "clustered_nDCG", "user_clustering_file": "../groups.tsv"}]
+                }
+            },
+            other_groups,
+        ),
+    ],
+    ids=[
+        *("groups", "missing_rate", "mask", "threshold", "top_k", "sampling", "negatives"),
+        *("seeds", "no validation", "clustering"),
+    ],
+)
+def test_what_is_changed_in_one_folder_gives_the_figures_of_a_fresh_one(
+    shop: Path, before: dict[str, Any], after: dict[str, Any], touch: Callable[[Path], None]
+) -> None:
+    write_rows(shop / "groups.tsv", [(str(user), "ab"[user % 2]) for user in range(60)])
+    items = [str(item) for item in range(40)]
+    write_rows(shop / "negatives.tsv", [(f"({user},)", *items) for user in range(60)])
+    models = {"MostPop": {"meta": {"save_recs": True}}, **BPRMF}
+    first = run_experiment(experiment(shop, models, name="same", **before))
+    shown = files_of(first)
+    touch(shop)
+    changed = files_of(run_experiment(experiment(shop, models, name="same", **after)))
+    fresh = files_of(run_experiment(experiment(shop, models, name="fresh", **after)))
+    assert changed == fresh
+    assert changed != shown, "the change does change something"
+
+
+def files_of(folder: Path) -> dict[str, Any]:
+    """Figures of all rows, groups included, and the ranked lists."""
+    models = [
+        {key: model[key] for key in ("row", "users", "test", "spread", "replicates")}
+        for model in everything(folder)["models"]
+    ]
+    slices = folder / "slices.tsv"
+    lists = {path.name: path.read_text() for path in (folder / "recs").glob("*.tsv")}
+    return {"models": models, "slices": slices.read_text() if slices.is_file() else "", "lists": lists}
+
+
+def test_a_helper_file_of_a_users_model_is_part_of_the_model(shop: Path) -> None:
+    folder = shop / "mine"
+    folder.mkdir()
+    (folder / "_sign.py").write_text("SIGN = 1\n")
+    (folder / "signed.py").write_text(
+        "import runpy\nfrom pathlib import Path\n\nfrom external.models.most_pop import MostPop\n\n"
+        "SIGN = runpy.run_path(str(Path(__file__).with_name('_sign.py')))['SIGN']\n\n\n"
+        "class Signed(MostPop):\n    def scorer(self):\n        inner = super().scorer()\n"
+        "        return lambda users: SIGN * inner(users)\n"
+    )
+    run = lambda: everything(run_experiment(experiment(shop, {"Signed": None}, external_models_path="../mine")))  # noqa: E731
+    before = run()["models"][0]["test"]
+    (folder / "_sign.py").write_text("SIGN = -1\n")
+    assert run()["models"][0]["test"] != before
+
+
+# --- replicates
+
+
+def test_replicates_are_pooled_user_by_user_whatever_their_order(shop: Path) -> None:
+    changes = split(test_splitting=rule("random_k_fold", folds=2), validation_splitting=rule("random_k_fold", folds=2))
+    models = {"external.BPRMF": {**BPRMF["external.BPRMF"], "meta": {"save_recs": True}}}
+    folder = run_experiment(experiment(shop, models, **changes))
+    saved = np.load(folder / "per_user" / "BPRMF.npz")
+    reviews = {(row[0], row[1]) for row in read_rows(shop / "data" / "shop" / "reviews.tsv")}
+    folds = saved["folds"] if "folds" in saved.files else np.array([int(user.split("/")[0]) for user in saved["users"]])
+    names = [user.split("/")[-1] for user in saved["users"].tolist()]
+    for fold in range(2):
+        for place in range(2):
+            lists: dict[str, list[str]] = {}
+            for user, item, _ in read_rows(folder / "recs" / f"BPRMF_{fold}_{place}_seed1.tsv"):
+                lists.setdefault(user, []).append(item)
+            for column in np.flatnonzero(folds == fold).tolist():
+                hit = any((names[column], item) in reviews for item in lists[names[column]])
+                assert saved["HR@10"][place, column] == float(hit), (
+                    "a listed item of the reviews can only be a test item"
+                )
+
+
+# --- users who show rows
+
+
+def test_lists_made_elsewhere_are_hidden_what_a_model_is_hidden(shop: Path) -> None:
+    changes = split(recipe={"strategy": "mult_vae", "held_out_users": 10, "min_rows": 3})
+    changes["evaluation"] = {"cutoffs": [5], "simple_metrics": ["Recall"]}
+    models = {"MostPop": {"meta": {"save_recs": True}}}
+    first = run_experiment(experiment(shop, models, name="first", top_k=40, **changes))
+    path = str((first / "recs" / "MostPop.tsv").resolve())
+    both = {"MostPop": None, "ProxyRecommender": {"path": path, "name": "read"}}
+    folder = run_experiment(experiment(shop, both, name="both", **changes))
+    own, read = everything(folder)["models"]
+    assert own["test"] == read["test"]
+
+
+def test_a_user_who_trains_and_shows_rows_is_known_by_all_of_them(shop: Path) -> None:
+    """A model that recommends nothing but what it knows is hidden all of it, and finds nothing."""
+    source = (
+        "import torch\n\nfrom benchmark.models.base import Recommender\n\n\nclass Known(Recommender):\n"
+        "    def __init__(self, params, data):\n        super().__init__()\n"
+        "        self.shape = data.n_users, data.n_items\n\n"
+        "    def fold_in_scorer(self, histories):\n        counts = histories.indptr.diff()\n"
+        "        assert (counts > 0).all(), 'somebody has no history'\n        scores = torch.zeros(self.shape)\n"
+        "        scores[torch.repeat_interleave(torch.arange(self.shape[0]), counts), histories.items] = 1\n"
+        "        return lambda users: scores[users].clone()\n"
+    )
+    (shop / "mine").mkdir()
+    (shop / "mine" / "known.py").write_text(source)
+    folder = shop / "data" / "shop"
+    test = read_rows(folder / "test_indexed.tsv")
+    item, other = test[0][1], test[1][1]
+    write_rows(folder / "test_new.tsv", [*test, ("new", item, 5, 1)])
+    write_rows(folder / "shown.tsv", [("new", other, 4, 1)])
+    data = {
+        "test_path": "../data/{0}/test_new.tsv",
+        "test_input_path": "../data/{0}/shown.tsv",
+        "validation_path": None,
+    }
+    run_experiment(experiment(shop, {"Known": None}, external_models_path="../mine", data_config=data))
+
+
+def test_a_group_that_one_fold_does_not_have_is_averaged_over_the_others(shop: Path) -> None:
+    items = sorted({row[1] for row in read_rows(shop / "data" / "shop" / "reviews.tsv")})
+    write_rows(
+        shop / "genre.tsv",
+        [(item, "rare" if item == "i39" else ("common", "usual")[int(item[1:]) % 2]) for item in items],
+    )
+    changes = split(test_splitting=rule("random_k_fold", folds=3), validation_splitting=rule("leave_one_out"))
+    evaluation = {
+        "simple_metrics": ["Recall"],
+        "complex_metrics": [{"metric": "RSP", "clustering_file": "../genre.tsv"}],
+        "paired_ttest": True,
+    }
+    reviews = [row for row in read_rows(shop / "data" / "shop" / "reviews.tsv") if row[1] != "i39"]
+    write_rows(shop / "data" / "shop" / "reviews.tsv", [*reviews, (*reviews[0][:1], "i39", *reviews[0][2:])])
+    folder = run_experiment(experiment(shop, {"MostPop": None, "Random": None}, evaluation=evaluation, **changes))
+    figures = [model["test"] for model in everything(folder)["models"]]
+    assert all("RSP[genre=common]@5" in each for each in figures)
+    assert "Recall@5" in (folder / "significance.tsv").read_text()

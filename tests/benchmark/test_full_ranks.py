@@ -31,7 +31,7 @@ def literal(name: str, scores: np.ndarray, train: Csr, test: Csr, k: int, thresh
             continue
         errors += [scores[user, item] - rating for item, rating in relevant.items() if item < scores.shape[1]]
         order = [item for item in stable_order(scores[user].tolist()) if item not in hidden.get(user, {})]
-        negatives = max(len(order) - len(relevant) + 1, 1)
+        negatives = len(order) - len(relevant.keys() & set(order)) + 1
         terms = []
         for place, item in enumerate(order[: k if name == "LAUC" else None]):
             if item in relevant:

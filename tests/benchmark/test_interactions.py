@@ -117,6 +117,13 @@ def test_text_that_is_not_utf8_far_down_in_the_file_is_refused(path: Path) -> No
     assert "not UTF-8" in refusal(path, content).what
 
 
+@pytest.mark.parametrize("rating", ["1e300", "-4e38"])
+def test_ratings_that_no_float32_can_hold_are_refused(path: Path, rating: str) -> None:
+    error = refusal(path, f"u\ta\t3.4e38\nu\tb\t{rating}\n")
+    assert "is out of range (1 such rows in all)" in error.what and error.where == f"{path}:2"
+    assert error.mend == "give ratings from -3.4e+38 to 3.4e+38"
+
+
 def test_a_missing_file_is_refused(path: Path) -> None:
     with pytest.raises(UserError, match="no such interaction file"):
         read_interactions(path)

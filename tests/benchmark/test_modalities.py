@@ -75,7 +75,7 @@ def test_removed_features_are_gone_before_anything_is_made_of_them(gappy: Path, 
     assert "6 of 40 items have no features" in log[0] and "(4 of them because of missing_rate)" in log[0]
     with pytest.raises(UserError, match=r"6 of 40 .* \(4 of them because of missing_rate\), among them '0'"):
         load_modality("visual", gappy, ITEMS, removed=removed)
-    with pytest.raises(UserError, match="missing_rate takes the features of every item"):
+    with pytest.raises(UserError, match=r"`missing_rate` takes the features of every item\n.*`missing_rate`"):
         load_modality("visual", gappy, ITEMS, Mean(), removed=np.ones(40, dtype=bool))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmark.config import read_split_config
 from benchmark.data.interactions import Interactions, read_interactions
-from benchmark.data.prefilters import ColdUsers, GlobalThreshold, KCore, UserAverage, apply_prefilters
+from benchmark.data.prefilters import ColdUsers, GlobalThreshold, KCore, Prefilter, UserAverage, apply_prefilters
 from workbench.errors import UserError
 
 PAIRS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 6)), min_size=1, max_size=40)
@@ -74,9 +74,18 @@ def test_prefilters_follow_one_another_and_tell_what_they_did(log: list[str]) ->
     assert any("4 interactions of 3 users" in line and "3 interactions of 2 users" in line for line in log)
 
 
-def test_a_prefilter_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match="iterative_k_core left no interaction"):
-        apply_prefilters(interactions([(0, 0)]), [("iterative_k_core", KCore(5, 5, None))])
+@pytest.mark.parametrize(
+    ("name", "prefilter", "remedy"),
+    [
+        ("iterative_k_core", KCore(5, 5, None), "lower its `core`"),
+        ("global_threshold", GlobalThreshold(3), "lower its `threshold`"),
+        ("cold_users", ColdUsers(0), "raise its `threshold`"),
+    ],
+)
+def test_a_prefilter_that_leaves_nothing_is_refused(name: str, prefilter: Prefilter, remedy: str) -> None:
+    with pytest.raises(UserError, match=f"{name} left no interaction") as caught:
+        apply_prefilters(interactions([(0, 0)]), [(name, prefilter)])
+    assert remedy in str(caught.value.mend)
 
 
 def test_the_block_of_a_file_is_read_in_order_and_its_slips_are_named(tmp_path: Path) -> None:

@@ -159,6 +159,11 @@ def test_any_file_gives_the_lists_of_a_literal_reading(draw: st.DataObject) -> N
         patch.setattr(module, "_LINES", draw.draw(st.sampled_from([3, 1000])))
         patch.setattr(proxy_module, "_HELD", draw.draw(st.sampled_from([2, 10**6])))
         path = write_rows(Path(folder) / "x.tsv", [(names[user], items[item], score) for user, item, score in lines])
+        known = [item < N_ITEMS for user, item, _ in lines if user < 7 and user in expected]
+        if len(known) > 10 * sum(known):
+            with pytest.raises(UserError, match=r"are not in the catalogue|order: file"):
+                judged(path, data)
+            return
         if not any(user < 7 and user in expected and item not in hidden[user] for user, item, _ in lines):
             with pytest.raises(UserError, match="no list here for any"):
                 judged(path, data)
@@ -255,6 +260,20 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_line(
     assert caught.value.mend
 
 
+@pytest.mark.parametrize("sampled", [False, True])
+def test_right_users_with_items_of_another_catalogue_are_refused(tmp_path: Path, sampled: bool) -> None:
+    data = shop()
+    users = [f"u{user}" for user in range(N_USERS)]
+    negatives = draw_negatives(np.arange(N_USERS), [*masked(data), data.test], N_ITEMS, 6, 0, "test")
+    candidates = Candidates(data.test, 3.0, negatives, N_ITEMS, CPU) if sampled else None
+    path = write_rows(
+        tmp_path / "x.tsv", [*((user, f"film{rank}") for user in users for rank in range(K)), ("u0", "i1")]
+    )
+    with pytest.raises(UserError, match=r"180 of the 181 items .* are not in the catalogue") as caught:
+        rank_list_file(path, "score", data, held(data), masked(data), candidates)
+    assert "the ids of the files that the experiment reads" in str(caught.value.mend)
+
+
 def test_a_broken_archive_is_refused(tmp_path: Path) -> None:
     whole = gzip.compress(b"u0\ti1\t1\n" * 5000)
     for name, content in (("cut.tsv.gz", whole[: len(whole) // 2]), ("not.tsv.gz", b"u0\ti1\t1\n")):
@@ -303,10 +322,21 @@ def test_one_file_is_one_row(tmp_path: Path, entry: Callable[..., Sequence[ListF
     assert found.validation_path is not None and found.validation_path.is_file()
 
 
+def test_meta_of_ready_lists_has_no_effect_and_says_so(
+    tmp_path: Path, entry: Callable[..., Sequence[ListFile]], log: list[str]
+) -> None:
+    write_rows(tmp_path / "lists.tsv", [("a", "b")])
+    (found,) = entry("ProxyRecommender", {"path": "../lists.tsv", "ids": "raw", "meta": {"hyper_max_evals": 3}})
+    assert found.ids == "raw"
+    (line,) = [line for line in log if "hyper_max_evals" in line]
+    assert "x.yml:" in line and "`hyper_max_evals` has no effect" in line
+
+
 def test_every_list_of_a_folder_is_a_row(tmp_path: Path, entry: Callable[..., Sequence[ListFile]]) -> None:
     for name in ("b.tsv", "a_lr=0.01.tsv.gz", "notes.txt", ".hidden.tsv"):
         write_rows(tmp_path / "recs" / name, [("a", "b")])
     found = entry("RecommendationFolder", {"folder": "../recs"})
+    assert {each.ids for each in entry("RecommendationFolder", {"folder": "../recs", "ids": "parts"})} == {"parts"}
     assert [each.name for each in found] == ["a_lr=0.01", "b"]
     write_rows(tmp_path / "recs" / "b.tsv.gz", [("a", "b")])
     with pytest.raises(UserError, match=r"both b\.tsv and b\.tsv\.gz"):
@@ -319,6 +349,11 @@ def test_every_list_of_a_folder_is_a_row(tmp_path: Path, entry: Callable[..., Se
         ("ProxyRecommender", {"path": "../no.tsv"}, "no such file of recommendations"),
         ("ProxyRecommender", {"file": "x"}, "unknown key `experiment.models.ProxyRecommender.file`"),
         ("ProxyRecommender", {"path": "../lists.tsv", "order": "rank"}, "legal here: file, score"),
+        *(
+            ("ProxyRecommender", {"path": "../lists.tsv", "name": name}, "name`")
+            for name in ("", "a\tb", "a/b", "a\\b", ".a", "..", "a\nb", " a")
+        ),
+        ("ProxyRecommender", {"path": "../lists.tsv", "ids": "numbers"}, "legal here: parts, raw"),
         ("RecommendationFolder", {"folder": "../no"}, "no such folder"),
         ("RecommendationFolder", {"folder": "."}, "there are no lists"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +14,12 @@ from hypothesis import strategies as st
 
 from benchmark.data.splitters import Draws, RandomCrossValidation, RandomHoldOut, RandomKFold, RandomSubsampling
 from benchmark.data.splitters.ordering import canonical_order, drawn_places, kept_rows, number_of, share_of
+
+RATIOS = [number / 100 for number in range(5, 91)]
+
+
+def exactly_kept(count: int, ratio: float) -> int:
+    return math.floor(count * (1 - Fraction(str(ratio))))
 
 
 def literal_places(users: list[int], items: list[int], keys: list[float]) -> list[int]:
@@ -26,7 +33,7 @@ def literal_places(users: list[int], items: list[int], keys: list[float]) -> lis
 
 
 @settings(max_examples=20, deadline=None)
-@given(data=st.integers(0, 1000), seed=st.integers(0, 1000), ratio=st.floats(0.05, 0.9), number=st.integers(1, 30))
+@given(data=st.integers(0, 1000), seed=st.integers(0, 1000), ratio=st.sampled_from(RATIOS), number=st.integers(1, 30))
 def test_a_hold_out_is_the_end_of_a_random_order_of_each_users_rows(
     data: int, seed: int, ratio: float, number: int
 ) -> None:
@@ -34,18 +41,21 @@ def test_a_hold_out_is_the_end_of_a_random_order_of_each_users_rows(
     users, items = rows.users.tolist(), rows.items.tolist()
     places = literal_places(users, items, np.random.default_rng(seed).random(len(rows)).tolist())
     counts = Counter(users)
-    expected = [place >= math.floor(counts[user] * (1 - ratio)) for place, user in zip(places, users, strict=True)]
+    expected = [place >= exactly_kept(counts[user], ratio) for place, user in zip(places, users, strict=True)]
     assert RandomHoldOut(ratio).cuts(rows, Draws(seed))[0].held_out.tolist() == expected
     expected = [place >= max(counts[user] - number, 0) for place, user in zip(places, users, strict=True)]
     assert RandomHoldOut(leave_n_out=number).cuts(rows, Draws(seed))[0].held_out.tolist() == expected
 
 
-@given(data=st.integers(0, 1000), ratio=st.floats(0.01, 0.99))
-def test_a_hold_out_has_the_counts_of_elliots_subsampling(data: int, ratio: float) -> None:
-    rows = drawn_interactions(data)
-    cuts = [rule(ratio).cuts(rows, Draws(1))[0].held_out for rule in (RandomHoldOut, RandomSubsampling)]
-    one, other = (np.bincount(rows.users[held_out], minlength=25) for held_out in cuts)
-    assert one.tolist() == other.tolist()
+def test_elliots_subsampling_floors_in_double_precision_and_a_hold_out_exactly() -> None:
+    rows = drawn_interactions(0, n_users=1, least=5, most=5)
+    assert (
+        RandomSubsampling(0.8).cuts(rows, Draws(1))[0].held_out.sum() == 5
+    )  # 5 (1 - .8) is .99... in double precision
+    assert RandomHoldOut(0.8).cuts(rows, Draws(1))[0].held_out.sum() == 4
+    rows = drawn_interactions(0, n_users=1, n_items=90, least=90, most=90)
+    assert RandomSubsampling(0.3).cuts(rows, Draws(1))[0].held_out.sum() == 28
+    assert RandomHoldOut(0.3).cuts(rows, Draws(1))[0].held_out.sum() == 27
 
 
 def test_every_row_of_a_user_has_the_same_chance() -> None:
@@ -94,9 +104,14 @@ def test_every_row_has_the_same_chance_of_every_fold() -> None:
     assert np.abs(times / 3000 - 1 / 3).max() < 0.05
 
 
-@given(counts=st.lists(st.integers(0, 5000), min_size=1), ratio=st.floats(0.001, 0.999), number=st.integers(1, 99))
-def test_kept_rows_are_the_published_floor(counts: list[int], ratio: float, number: int) -> None:
-    assert kept_rows(np.array(counts), ratio, None).tolist() == [math.floor(n * (1 - ratio)) for n in counts]
+@pytest.mark.parametrize("ratio", [*(number / 20 for number in range(1, 19)), 0.3333, 0.123456789])
+def test_kept_rows_are_the_exact_floor(ratio: float) -> None:
+    counts = np.arange(2001)
+    assert kept_rows(counts, ratio, None).tolist() == [exactly_kept(n, ratio) for n in range(2001)]
+
+
+@given(counts=st.lists(st.integers(0, 5000), min_size=1), number=st.integers(1, 99))
+def test_leaving_n_out_keeps_the_others(counts: list[int], number: int) -> None:
     assert kept_rows(np.array(counts), None, number).tolist() == [max(n - number, 0) for n in counts]
 
 

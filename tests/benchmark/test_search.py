@@ -22,11 +22,11 @@ from benchmark.models.base import Recommender
 from benchmark.models.registry import find_model
 from benchmark.search import sweep as sweep_module
 from benchmark.search.grid import grid
-from benchmark.search.journal import Journal
 from benchmark.search.sweep import Sweep
 from benchmark.search.trial import Protocol, Trial, code_hash
 from workbench.config import Document, read_yaml
 from workbench.errors import UserError
+from workbench.journal import Journal
 
 # --- grid
 
@@ -145,7 +145,7 @@ def judge() -> Evaluator:
     return Evaluator(held_out, [train], N_ITEMS, N_ITEMS, ["Recall"], [5], CPU)
 
 
-PROTOCOL = Protocol("data", ("Recall",), (5,), 0.0, "Recall@5", 1, "cpu")
+PROTOCOL = Protocol("data", ("Recall",), (5,), 0.0, "Recall@5", 1, "cpu", "all", None, "validation")
 
 
 STAGE = SimpleNamespace(data=DATA, validation=judge())
@@ -172,7 +172,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def sweep(folder: Path, keep: bool = False) -> Sweep:
-    return Sweep(folder, keep, show=False)
+    return Sweep(folder, Journal(folder / "journal.jsonl"), keep, show=False)
 
 
 def checkpoints(folder: Path) -> list[str]:

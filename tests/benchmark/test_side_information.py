@@ -224,6 +224,11 @@ def test_reviews_are_averaged_over_training_rows_and_told_from_items(tmp_path: P
     (modality,) = load_modalities(experiment(tmp_path, {**side, "source": "interactions"}), data(tmp_path))
     assert any(f"{len(TEST)} reviews of held-out pairs stand in this table and are not read" in line for line in log)
     np.testing.assert_allclose(modality.features[:, 0], [(1 + 8) / 2, (2 + 3) / 2, (4 + 5) / 2, (6 + 7) / 2])
+    write_table(tmp_path / "reviews", ["who__what"], rows[:1], recipe={"modality": "textual interactions"})
+    with pytest.raises(UserError, match="none of the 4 items has a row") as caught:
+        load_modalities(experiment(tmp_path, {**side, "source": "interactions"}), data(tmp_path))
+    assert "source: interactions" not in str(caught.value.mend)
+    write_table(tmp_path / "reviews", table, rows, recipe={"modality": "textual interactions"})
     drop = experiment(tmp_path, {**side, "source": "interactions", "missing": "drop"})
     left = build_dataset(drop_items_without_features(drop, split(tmp_path)))
     assert left.item_ids == ["0", "1", "2", "3"]  # 4 has a review, of a held-out pair

@@ -129,6 +129,79 @@ def test_reading_a_few_metrics_at_a_time_changes_nothing(tmp_path: Path, monkeyp
         assert one.over_users.interval == pytest.approx(other.over_users.interval, abs=1e-12)
 
 
+def test_a_user_counts_once_with_the_mean_over_the_test_folds(tmp_path: Path) -> None:
+    """Ids may hold a slash; one user is in both folds with another place, one in a single fold only."""
+    users, folds = np.array(["1/u", "u", "1", "u", "1/u"]), np.array([0, 0, 0, 1, 1])
+    values = {name: GENERATOR.random((3, 5)) for name in "ab"}
+    files = {name: saved(tmp_path, name, users, folds=folds, Recall_at_20=array) for name, array in values.items()}
+    merged = {
+        name: np.stack([[row[2], (row[0] + row[4]) / 2, (row[1] + row[3]) / 2] for row in array])[..., None]
+        for name, array in values.items()
+    }
+    (found,), (expected,) = report.compare_files(files, TESTS), compare(merged, ["Recall@20"], TESTS)
+    assert found.metric == "Recall@20"
+    assert found.users == 3
+    assert found.difference == pytest.approx(expected.difference)
+    assert found.over_users and expected.over_users
+    assert found.over_users.p == pytest.approx(expected.over_users.p)
+    assert found.over_users.interval == pytest.approx(expected.over_users.interval)
+
+
+def test_users_that_come_back_in_every_fold_are_no_further_evidence(tmp_path: Path) -> None:
+    """Of two equally good models one in twenty is called better, however often the users are judged."""
+    generator = np.random.default_rng(4)
+    found = []
+    for _ in range(12):
+        files = {}
+        for name in "ab":
+            taste = generator.normal(size=(60, 40))  # of 40 experiments; the same in all four folds
+            values = np.concatenate([taste + 0.1 * generator.normal(size=(60, 40)) for _ in range(4)])
+            arrays = {f"M{place}_at_5": values[:, place] for place in range(40)}
+            files[name] = saved(tmp_path, name, np.tile(USERS, 4), folds=np.repeat(np.arange(4), 60), **arrays)
+        found += report.compare_files(files, ["paired_ttest"])
+    assert 0.02 <= np.mean([each.over_users.p["paired_ttest"] < 0.05 for each in found if each.over_users]) <= 0.08
+
+
+def test_other_folds_are_not_comparable(tmp_path: Path) -> None:
+    files = {"a": saved(tmp_path, "a", folds=np.zeros(60), Recall_at_20=BASE)}
+    files["b"] = saved(tmp_path, "b", folds=np.ones(60), Recall_at_20=BASE)
+    with pytest.raises(UserError, match="not the users of"):
+        report.compare_files(files, TESTS)
+    files["b"] = saved(tmp_path, "b", Recall_at_20=BASE)
+    with pytest.raises(UserError, match="folds stands in only one of"):
+        report.compare_files(files, TESTS)
+
+
+# what is undefined, and what is labelled
+
+
+def test_undefined_system_values_leave_empty_cells(tmp_path: Path, log: list[str]) -> None:
+    for name, lift in (("a", 0.1), ("b", 0.0)):
+        saved(tmp_path, name, Recall_at_20=noisy(lift))
+    system = {"a": {"AUC@20": [0.5, 0.6, 0.7]}, "b": {"AUC@20": [0.5, np.nan, 0.4]}}
+    report.compare_models(tmp_path, results("a", "b", system=system), ["paired_ttest"], suffix=" (5 neg.)")
+    recall, auc = rows_of(tmp_path / "significance.tsv")
+    assert (recall["metric"], auc["metric"]) == ("Recall@20 (5 neg.)", "AUC@20 (5 neg.)")
+    assert recall["difference"] and recall["p_welch_seeds"]
+    assert {key: cell for key, cell in auc.items() if cell} == {
+        "metric": "AUC@20 (5 neg.)", "first": "a", "second": "b", "seeds_first": "3", "seeds_second": "3",
+    }  # fmt: skip
+
+
+def test_undefined_values_of_users_are_an_error_in_the_log_that_names_the_metric(
+    tmp_path: Path, log: list[str]
+) -> None:
+    saved(tmp_path, "a", Recall_at_20=BASE)
+    saved(tmp_path, "b", Recall_at_20=np.where(np.arange(60) == 5, np.nan, BASE))
+    (tmp_path / "significance.tsv").write_text("of an earlier run")
+    assert report.compare_models(tmp_path, results("a", "b"), ["paired_ttest"]) == []
+    assert not (tmp_path / "significance.tsv").exists()
+    assert any("1 of 60 values of Recall@20" in line and "leave Recall out of the metrics" in line for line in log)
+    system = {name: {"Gini@20": [0.5, 0.6]} for name in "ab"}
+    (found,) = report.compare_models(tmp_path, results("a", "b", system=system), ["paired_ttest"])
+    assert found.metric == "Gini@20"
+
+
 # files that do not fit
 
 
@@ -222,14 +295,17 @@ def test_the_sentence_names_test_family_correction_and_level() -> None:
     single = report.footer(compared(a=BASE, b=noisy(0.1, seeds=1), c=noisy(0.2, seeds=1)), "wilcoxon_test")
     assert single == (
         "† better than every other row: two-sided Wilcoxon signed-rank test over 60 users, p < 0.05 after Holm's "
-        "correction over 3 pairs of rows for each metric; with one seed a row this speaks of users only, not of seeds"
+        "correction over 3 pairs of rows for each metric; with one replicate a row this speaks of users only, not of "
+        "seeds"
     )
     several = report.footer(compared(a=noisy(0.0), b=noisy(0.1)), "bootstrap_test")
     assert several == (
         "† better than every other row: two-sided paired bootstrap test over 60 users, p < 0.05 after Holm's "
-        "correction over 1 pair of rows for each metric, and the 95 % bootstrap interval over users and seeds "
-        "excludes 0"
+        "correction over 1 pair of rows for each metric, and the 95 % bootstrap interval over users and "
+        "replicates excludes 0"
     )
     mixed = report.footer(compared(MostPop=BASE, b=noisy(0.1)), "paired_ttest")
-    assert mixed.endswith("excludes 0; one seed only, taken as it is: MostPop")
+    assert mixed.endswith("excludes 0; one replicate only, taken as it is: MostPop")
+    folded = report.footer(compared(a=BASE, b=noisy(0.1, seeds=1)), "paired_ttest", folds=2)
+    assert "over 60 users, 2 folds (a user counts once), p < 0.05" in folded
     assert report.footer([], "paired_ttest") == ""

@@ -19,7 +19,6 @@ from benchmark.evaluation.significance import (
     holm,
 )
 from benchmark.evaluation.significance.resampling import bootstrap_means
-from workbench.errors import UserError
 
 GENERATOR = np.random.default_rng(6)
 
@@ -181,6 +180,14 @@ def test_single_values_have_a_difference_and_no_more() -> None:
     assert found.over_users is found.over_seeds is None
 
 
-def test_a_system_value_that_is_no_number_is_refused() -> None:
-    with pytest.raises(UserError, match=r"b: 1 of 2 values of Gini@10 are not finite"):
-        compare_systems({"a": np.ones((2, 1)), "b": np.array([[0.5], [np.nan]])}, ["Gini@10"])
+def test_pairs_with_an_undefined_system_value_are_left_out_and_told_once(log: list[str]) -> None:
+    values = {"a": GENERATOR.random((2, 2)), "b": GENERATOR.random((2, 2)), "c": GENERATOR.random((2, 2))}
+    values["b"][1, 0] = np.nan
+    found = compare_systems(values, ["AUC@10", "Gini@10"])
+    alone = compare_systems({name: values[name][:, :1] for name in "ac"}, ["AUC@10"])
+    assert [np.isnan(each.difference) for each in found] == [True, False, True, False, False, False]
+    assert found[0].over_seeds is found[2].over_seeds is None
+    assert found[1] == alone[0], "corrected over the pairs that are left"
+    assert [line for line in log if "not compared" in line] == [
+        "WARNING undefined, and therefore not compared: AUC@10 of b"
+    ]

@@ -21,6 +21,7 @@ from benchmark.data.modalities import Modality
 from benchmark.evaluation import HeldOut, Ranking, rank
 from benchmark.evaluation.ranking import Mask
 from benchmark.evaluation.slices import Slice, SliceRow, equal_begins, group_by_count, measure_slices, restrict
+from benchmark.experiment.figures import mean_slices
 from benchmark.load.slices import build_slices
 from benchmark.reports.slices import render_slices, write_slices
 from workbench.config import read_yaml, validate
@@ -192,6 +193,54 @@ def test_a_group_without_users_is_stated(tmp_path: Path) -> None:
     )
 
 
+def group(name: str, users: int, value: float = 0.0, of: str = "user_activity") -> SliceRow:
+    return SliceRow(of, name, users, {"Recall@5": value} if users else {})
+
+
+def test_groups_of_several_splits_are_joined_by_their_place() -> None:
+    first = [group("all", 20, 0.5, "all"), group("1-4 rows", 10, 0.25), group("5 rows or more", 10, 0.75)]
+    second = [group("all", 22, 0.25, "all"), group("1-2 rows", 12, 0.5), group("3 rows or more", 0)]
+    assert mean_slices([first, second]) == [
+        group("all", 21, pytest.approx((20 * 0.5 + 22 * 0.25) / 42), "all"),
+        group("group 1 of 2 (about 1-4 rows)", 11, pytest.approx((10 * 0.25 + 12 * 0.5) / 22)),
+        group("group 2 of 2 (about 5 rows or more)", 5, 0.75),
+    ]
+    assert mean_slices([first, first]) == first
+
+
+def test_where_splits_have_different_numbers_of_groups_their_names_say_so() -> None:
+    first = [group("1-4 rows", 10, 0.25), group("5 rows or more", 10, 0.75)]
+    second = [group("1-4 rows", 12, 0.5), group("5-6 rows", 4, 0.5), group("7 rows or more", 4, 0.5)]
+    assert [(row.group, row.users) for row in mean_slices([first, second])] == [
+        ("1-4 rows", 11),
+        ("5 rows or more (in 1 of 2 replicates)", 10),
+        ("5-6 rows (in 1 of 2 replicates)", 4),
+        ("7 rows or more (in 1 of 2 replicates)", 4),
+    ]
+    named = [
+        [group("f", 3, 0.5, "side"), group("m", 3, 0.5, "side")],
+        [group("m", 5, 1, "side"), group("x", 5, 1, "side")],
+    ]
+    assert [row.group for row in mean_slices(named)] == [
+        *("f (in 1 of 2 replicates)", "m", "x (in 1 of 2 replicates)"),
+    ]
+
+
+def test_slices_are_labelled_show_a_range_of_users_and_fit_the_terminal(tmp_path: Path) -> None:
+    results = {f"model number {place}": [group("1-4 rows", 1_000 + place, 0.5)] for place in range(9)}
+    results["another"] = [group("1-4 rows", 1_000, 0.5), group("5 rows or more", 7, 0.25)]
+    write_slices(tmp_path / "slices.tsv", results, ["Recall@5"], " (5 neg.)")
+    header, *_ = (tmp_path / "slices.tsv").read_text().splitlines()
+    assert header.split("\t") == ["model", "slice", "group", "users", "Recall@5 (5 neg.)"]
+    heading, *lines = render_slices(results, "Recall@5", " (5 neg.)").splitlines()
+    assert heading == "Recall@5 (5 neg.) by groups"
+    assert max(map(len, lines)) <= 100
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert sum(row[:3] == ["user_activity", "1-4 rows", "1,000 to 1,008"] for row in cells) > 1
+    assert sum(row[:3] == ["user_activity", "5 rows or more", "7"] for row in cells) > 1
+    assert cells[-2][-1] == "0.2500" and cells[-2][-2] == "-"
+
+
 @settings(max_examples=100)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), st.integers(2, 5))
 def test_equal_groups_cover_everyone_and_keep_equal_numbers_together(values: list[int], n_groups: int) -> None:
@@ -279,6 +328,8 @@ def test_files_are_given_as_paths_or_with_a_name() -> None:
         ({"item_popularity": []}, "at least 1, and ascend"),
         ({"item_popularity": [0, 3]}, "at least 1, and ascend"),
         ({"item_popularity": "many"}, "`item_popularity`: input should be a valid integer"),
+        ({}, "it asks for no groups: give user_activity, item_popularity"),
+        ({"new_items": False, "users": []}, "it asks for no groups"),
         ({"user_activty": 3}, "did you mean 'user_activity'"),
         ({"users": ["a.tsv", "b/a.tsv"]}, "two slices are called 'a'"),
         ({"items": {"file": "x.tsv", "name": "new_items"}}, "two slices are called 'new_items'"),

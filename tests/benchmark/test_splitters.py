@@ -13,7 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.data.interactions import Interactions
-from benchmark.data.splitters import RandomSubsampling, split, split_folds
+from benchmark.data.splitters import (
+    FixedTimestamp,
+    GlobalTime,
+    ItemColdStart,
+    LeaveOneOut,
+    RandomCrossValidation,
+    RandomHoldOut,
+    RandomKFold,
+    RandomSubsampling,
+    Splitter,
+    TemporalHoldOut,
+    UserColdStart,
+    split,
+    split_folds,
+)
 from workbench.errors import UserError
 
 
@@ -191,4 +205,36 @@ def test_a_part_that_comes_out_empty_is_refused_by_name(
     rows = [(f"u{user}", f"i{item}", 1) for user in range(4) for item in range(rows_a_user)]
     with pytest.raises(UserError, match=f"the {name} split came out empty") as caught:
         split(interactions(tmp_path, rows), test, validation)
-    assert f"{4 * rows_a_user} interactions of 4 users" in caught.value.what
+    assert "interactions of 4 users" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows_a_user", "empty", "remedy"),
+    [
+        (RandomSubsampling(0.9), 2, "training", "lower `test_ratio` (here 0.9)"),
+        (RandomHoldOut(leave_n_out=3), 2, "training", "lower `leave_n_out` (here 3)"),
+        (TemporalHoldOut(leave_n_out=3), 2, "training", "lower `leave_n_out` (here 3)"),
+        (RandomCrossValidation(5), 2, "test", "lower `folds` (here 5)"),
+        (RandomKFold(9), 2, "test", "lower `folds` (here 9)"),
+        (LeaveOneOut(), 1, "test", "bring users with two interactions or more"),
+        (GlobalTime(0.9), 1, "training", "timestamps from 7 to 7, and those of one moment stay together"),
+        (FixedTimestamp(99), 2, "test", "timestamps from 7 to 8: choose a `timestamp` after the first"),
+        (FixedTimestamp(7), 2, "training", "timestamps from 7 to 8: choose a `timestamp` after the first"),
+        (UserColdStart(0.1), 2, "test", "more `users`, or fewer (here 0.1)"),
+        (UserColdStart(2), 3, "test", "at least one with `min_rows` rows (here 5)"),
+        (ItemColdStart(0.1), 2, "test", "at least one of the 2 items"),
+    ],
+)
+def test_what_to_do_about_an_empty_part_fits_its_rule(
+    tmp_path: Path, rule: Splitter, rows_a_user: int, empty: str, remedy: str
+) -> None:
+    data = interactions(tmp_path, [(user, item, 1, 7 + item) for user in range(4) for item in range(rows_a_user)])
+    with pytest.raises(UserError, match=f"the {empty} split came out empty") as caught:
+        split_folds(data, rule, None)
+    assert remedy in str(caught.value.mend)
+
+
+def test_a_rule_is_not_asked_to_cut_what_the_one_before_it_left_empty(tmp_path: Path) -> None:
+    data = interactions(tmp_path, [(user, item, 1, 7) for user in range(4) for item in range(3)])
+    with pytest.raises(UserError, match="the training split came out empty"):
+        split(data, RandomHoldOut(leave_n_out=3), GlobalTime(0.2))

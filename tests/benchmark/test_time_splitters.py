@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from benchmark.data.splitters import Draws, FixedTimestamp, GlobalTime, LeaveOne
 from workbench.errors import UserError
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=1, max_size=40)
-SHARES = st.sampled_from([0.1, 0.2, 0.5])
+SHARES = st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.7, 0.8])
+
+
+def kept(count: int, ratio: float) -> int:
+    """floor(count (1 - ratio)), exactly."""
+    return math.floor(count * (1 - Fraction(str(ratio))))
 
 
 def flags(rule: Splitter, data: Interactions) -> list[bool]:
@@ -41,8 +47,7 @@ def test_the_last_rows_of_each_user_are_held_out(rows: list[tuple[int, int]], ra
     for user in {user for user, _ in rows}:
         own = [place for place, row in enumerate(rows) if row[0] == user]
         own.sort(key=lambda place: (rows[place][1], -place))  # of one moment, the smaller item id first
-        kept = max(len(own) - number, 0) if number else math.floor(len(own) * (1 - ratio))
-        for place in own[kept:]:
+        for place in own[max(len(own) - number, 0) if number else kept(len(own), ratio) :]:
             expected[place] = True
     assert flags(splitter, interactions(rows)) == expected
 
@@ -78,10 +83,15 @@ def test_a_global_cut_holds_out_the_last_share_of_all_rows_and_parts_no_moment(
     rows: list[tuple[int, int]], ratio: float
 ) -> None:
     times = sorted(time for _, time in rows)
-    moment = times[math.floor(len(times) * (1 - ratio))]
+    moment = times[kept(len(times), ratio)]
     expected = [time >= moment for _, time in rows]
     assert flags(GlobalTime(ratio), interactions(rows)) == expected
-    assert sum(expected) >= len(rows) - math.floor(len(rows) * (1 - ratio))
+    assert sum(expected) >= len(rows) - kept(len(rows), ratio)
+
+
+def test_shares_of_time_are_exact() -> None:
+    five = interactions([(0, time) for time in range(5)])  # 5 (1 - .8) is .99... in double precision
+    assert flags(TemporalHoldOut(0.8), five) == flags(GlobalTime(0.8), five) == [False, True, True, True, True]
 
 
 def test_a_global_cut_of_next_to_nothing_still_holds_out_the_last_moment() -> None:

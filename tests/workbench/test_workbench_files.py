@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_put_in_place_gives_its_place_back_to_the_old_on
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -236,3 +236,14 @@ def test_a_link_costs_no_disk_and_a_copy_stands_in_where_there_are_none(
     link_or_copy(source, tmp_path / "c")
     assert (tmp_path / "c").stat().st_ino != source.stat().st_ino
     assert (tmp_path / "c").read_bytes() == b"rows"
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path: Path) -> None:
+    figures = {"a": float("nan"), "b": [float("inf"), -1.5, {"c": np.float64("-inf"), "d": (np.nan, 2, "NaN", None)}]}
+    write_json(tmp_path / "figures.json", figures)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    read = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert read == {"a": None, "b": [None, -1.5, {"c": None, "d": [None, 2, "NaN", None]}]}

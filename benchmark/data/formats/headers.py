@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.formats.layout import Columns, Format, Layout
+from benchmark.data.formats.layout import Columns, Format, Layout, is_mmrec_header
 from benchmark.data.formats.text import first_line
 from workbench.config import nearest
 from workbench.errors import UserError
@@ -57,8 +57,14 @@ def dialect_of(path: Path, layout: Layout, form: Format) -> Dialect:
     if form == "recbole":
         return _recbole(path, cells, layout, separator)
     columns = layout.columns
-    if form == "mmrec":
-        columns = columns or _usual(USUAL[0], cells)
+    if form == "mmrec" and columns is None:
+        if not {"userID", "itemID"} <= set(cells):
+            raise UserError(
+                f"no header with userID and itemID, as MMRec's; the first line is {', '.join(cells[:4])}",
+                where=f"{path}:1",
+                mend="add it, say which `columns` they are, or say another `format`",
+            )
+        columns = _usual(USUAL[0], cells)
     header = columns is not None and columns.named()
     if columns is None:
         _refuse_header(path, cells)
@@ -109,10 +115,13 @@ def _recbole(path: Path, cells: list[str], layout: Layout, separator: str) -> Di
     typed = [cell.rpartition(":") for cell in cells]
     names, types = [name for name, _, _ in typed], [kind for _, _, kind in typed]
     if not all(names):
+        of_mmrec = is_mmrec_header("\t".join(cells))
         raise UserError(
             "no typed header: RecBole's is like user_id:token<tab>item_id:token",
             where=f"{path}:1",
-            mend="add it, or say another `format`",
+            mend="this one is MMRec's: say `--from mmrec`, or in an experiment file `format: mmrec`"
+            if of_mmrec
+            else "add it, or say another `format`",
         )
     places = places_of(layout.columns or _usual(USUAL[1], names), names, f"{path}:1")
     legal = {"user": ("token",), "item": ("token",), "rating": ("float", "token"), "timestamp": ("float", "token")}

@@ -14,6 +14,7 @@ from benchmark.data.dataset import Csr
 from benchmark.data.modalities.base import Imputer, Modality, Observed, draw
 from benchmark.data.modalities.controls import Control, apply_control
 from benchmark.data.modalities.normalisation import Normalisation, normalise
+from benchmark.data.modalities.reviews import Reviews
 from benchmark.data.modalities.sources import Source, open_source
 from workbench.errors import UserError
 from workbench.files import fingerprint, sha256_array
@@ -50,11 +51,11 @@ def load_modality(
     source = open_source(source) if isinstance(source, Path) else source
     values, present = source.gather(items)
     if not present.any():
+        reviews = "" if isinstance(source, Reviews) else "; for a table of reviews add `source: interactions`"
         raise UserError(
             f"none of the {len(items)} items has a row in this table",
             where=source.path,
-            mend="point to the indexed table for *_indexed.tsv files, to the raw one for raw ids; for a table of "
-            "reviews add `source: interactions`",
+            mend=f"point to the indexed table for *_indexed.tsv files, to the raw one for raw ids{reviews}",
         )
     taken = 0
     if removed is not None:
@@ -62,7 +63,9 @@ def load_modality(
         present &= ~removed
         values[removed] = 0.0
     if not present.any():
-        raise UserError("missing_rate takes the features of every item", where=source.path, mend="give a lower rate")
+        raise UserError(
+            "`missing_rate` takes the features of every item", where=source.path, mend="give a lower `missing_rate`"
+        )
     absent = np.flatnonzero(~present)
     if len(absent) and isinstance(missing, str):
         raise _refusal([items[row] for row in absent[:5]], len(absent), len(items), taken, source.path)

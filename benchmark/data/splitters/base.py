@@ -41,6 +41,9 @@ class Splitter(Protocol):
     def cuts(self, interactions: Interactions, draws: Draws) -> list[Cut]:
         """One cut a fold."""
 
+    def remedy(self, interactions: Interactions) -> str:
+        """What to change where a cut of these rows leaves a part empty."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -71,11 +74,19 @@ class Held(NamedTuple):
     shown: Interactions | None
 
 
-def hold_out(interactions: Interactions, rule: Splitter, draws: Draws) -> list[Held]:
-    """Apply one rule; one entry a fold, rows keep their order."""
+def hold_out(interactions: Interactions, rule: Splitter, draws: Draws, part: str) -> list[Held]:
+    """Apply the rule of one part (`test` or `validation`); one entry a fold, rows keep their order.
+
+    Raises
+    ------
+    UserError : nothing is held out, or nothing stays for training.
+    """
     folds = []
     for held_out, shown in rule.cuts(interactions, draws):
         rest = ~held_out if shown is None else ~(held_out | shown)
+        for name, rows in (("training", rest), (part, held_out)):
+            if not rows.any():
+                raise _empty(name, interactions, rule.remedy(interactions))
         input_rows = None if shown is None else interactions.select(shown)
         folds.append(Held(interactions.select(rest), interactions.select(held_out), input_rows))
     return folds
@@ -94,15 +105,14 @@ def split_folds(
     """
     draws = Draws(seed)
     folds = []
-    for outer in hold_out(interactions, test, draws):
+    for outer in hold_out(interactions, test, draws, "test"):
         if validation is None:
-            made = [Parts(outer.rest, None, outer.held_out, test_input=outer.shown)]
-        else:
-            made = [
-                Parts(inner.rest, inner.held_out, outer.held_out, inner.shown, outer.shown)
-                for inner in hold_out(outer.rest, validation, draws)
-            ]
-        folds.append([checked(parts, interactions) for parts in made])
+            folds.append([Parts(outer.rest, None, outer.held_out, test_input=outer.shown)])
+            continue
+        inner_folds = hold_out(outer.rest, validation, draws, "validation")
+        folds.append(
+            [Parts(inner.rest, inner.held_out, outer.held_out, inner.shown, outer.shown) for inner in inner_folds]
+        )
     return folds
 
 
@@ -126,18 +136,21 @@ def only_fold(folds: Sequence[Sequence[Parts]]) -> Parts:
     return folds[0][0]
 
 
-def checked(parts: Parts, interactions: Interactions) -> Parts:
-    """The parts as they came.
+def checked(parts: Parts, interactions: Interactions, remedy: str) -> Parts:
+    """The parts that a recipe cut from `interactions`, as they came.
 
     Raises
     ------
-    UserError : one of them is empty; the message counts the rows and users of `interactions`, which they were cut from.
+    UserError : one of them is empty.
     """
     for name, part in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
         if part is not None and len(part) == 0:
-            raise UserError(
-                f"the {name} split came out empty ({len(interactions)} interactions of "
-                f"{len(np.unique(interactions.users))} users in all)",
-                mend="change the ratios, or bring users with more interactions",
-            )
+            raise _empty(name, interactions, remedy)
     return parts
+
+
+def _empty(name: str, interactions: Interactions, remedy: str) -> UserError:
+    users = len(np.unique(interactions.users))
+    return UserError(
+        f"the {name} split came out empty (cut from {len(interactions):,} interactions of {users:,} users)", mend=remedy
+    )

@@ -36,6 +36,12 @@ class UserColdStart:
         targets = cold & (drawn_places(interactions, draws.generator) < wanted)
         return [Cut(targets, cold & ~targets)]
 
+    def remedy(self, interactions: Interactions) -> str:
+        return (
+            f"hold out more `users`, or fewer (here {self.users:g}), and at least one with `min_rows` rows "
+            f"(here {self.min_rows})"
+        )
+
 
 @dataclass(frozen=True)
 class ItemColdStart:
@@ -60,6 +66,10 @@ class ItemColdStart:
         order = np.lexsort((draws.generator.random(len(there)), strata))
         drawn = np.arange(len(there)) - bounds[strata] < numbers[strata]
         return [Cut(np.isin(interactions.items, by_popularity[order[drawn]]))]
+
+    def remedy(self, interactions: Interactions) -> str:
+        items = len(np.unique(interactions.items))
+        return f"hold out at least one of the {items} items, and not all: change `items` (here {self.items:g})"
 
 
 def wanted_rows(counts: np.ndarray, fold_in: float, min_rows: int) -> np.ndarray:

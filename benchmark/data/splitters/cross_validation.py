@@ -24,6 +24,9 @@ class RandomCrossValidation:
         order = stable_argsort(interactions.users)
         return _dealt(places_within(interactions.users, order), self.folds)
 
+    def remedy(self, interactions: Interactions) -> str:
+        return f"lower `folds` (here {self.folds}): a fold is empty where no user has as many rows"
+
 
 @dataclass(frozen=True)
 class RandomKFold:
@@ -41,6 +44,9 @@ class RandomKFold:
         turns = np.empty(len(order), dtype=np.int64)
         turns[order] = np.arange(len(order))
         return _dealt(turns, self.folds)
+
+    def remedy(self, interactions: Interactions) -> str:
+        return f"lower `folds` (here {self.folds}), or bring more interactions"
 
 
 def _dealt(turns: np.ndarray, folds: int) -> list[Cut]:

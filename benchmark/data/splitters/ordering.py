@@ -47,17 +47,25 @@ def drawn_places(interactions: Interactions, generator: np.random.Generator) -> 
 
 
 def kept_rows(counts: np.ndarray, test_ratio: float | None, leave_n_out: int | None) -> np.ndarray:
-    """Training rows of users with `counts` rows: floor(count (1 - ratio)) in double precision as Elliot has it, or
-    all but n of them."""
+    """Training rows of users with `counts` rows: floor(count (1 - ratio)), exactly, or all but n of them."""
     if leave_n_out is not None:
         return np.maximum(counts - leave_n_out, 0)
     assert test_ratio is not None
-    return np.floor(counts * (1 - test_ratio)).astype(np.int64)
+    return counts + share_of(-counts, test_ratio)
+
+
+def shorter(test_ratio: float | None, leave_n_out: int | None) -> str:
+    """What to change where a share, or a number, of each user's rows leaves a part empty."""
+    key = "test_ratio" if leave_n_out is None else "leave_n_out"
+    return (
+        f"bring users with more interactions (prefiltering: user_k_core), or lower `{key}` (here "
+        f"{test_ratio if leave_n_out is None else leave_n_out})"
+    )
 
 
 def share_of(counts: np.ndarray, share: float) -> np.ndarray:
-    """floor(share x count), the share taken as the decimal that was written (six digits), so that .2 x 5 is 1."""
-    exact = Fraction(str(share)).limit_denominator(1_000_000)
+    """floor(share x count), the share taken as the decimal that was written (nine digits), so that .2 x 5 is 1."""
+    exact = Fraction(str(share)).limit_denominator(10**9)
     return np.asarray(counts) * exact.numerator // exact.denominator
 
 

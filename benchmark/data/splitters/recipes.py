@@ -31,7 +31,7 @@ class MMRec:
         places = drawn_places(interactions, np.random.default_rng(seed)) - (counts - held_out)  # from 0 if held out
         train, test = places < 0, places >= held_out // 2
         parts = Parts(*(interactions.select(mask) for mask in (train, ~(train | test), test)))
-        return checked(parts, interactions)
+        return checked(parts, interactions, "bring users with three interactions or more (prefiltering: user_k_core)")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class AlignMacridVAE:
         held_out = drawn_places(interactions, np.random.default_rng(seed)) < counts * 2 // 5
         train, rest = interactions.select(~held_out), interactions.select(held_out)
         test = drawn_places(rest, np.random.default_rng(seed)) < row_counts(rest.users) // 2
-        return checked(Parts(train, rest.select(~test), rest.select(test)), interactions)
+        parts = Parts(train, rest.select(~test), rest.select(test))
+        return checked(parts, interactions, "bring users with five interactions or more (prefiltering: user_k_core)")
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,8 @@ class MultVAE:
         named = [left.select((group == part) & flags) for part in (1, 2) for flags in (target, ~target)]
         validation, validation_input, test, test_input = named
         train = left.select(group == 0)
-        return checked(Parts(train, validation, test, validation_input, test_input), interactions)
+        remedy = (
+            f"hold out more users, or fewer: validation and test each take `held_out_users` of {len(shuffled)} (here "
+            f"{self.held_out_users:g}), who need `min_rows` rows (here {self.min_rows}) on items of training users"
+        )
+        return checked(Parts(train, validation, test, validation_input, test_input), interactions, remedy)

@@ -10,7 +10,7 @@ from loguru import logger
 
 from benchmark.data.interactions import Interactions
 from benchmark.data.splitters.base import Cut, Draws
-from benchmark.data.splitters.ordering import drawn_places, kept_rows, places_within, row_counts
+from benchmark.data.splitters.ordering import drawn_places, kept_rows, places_within, row_counts, shorter
 from workbench.errors import UserError
 
 
@@ -30,6 +30,9 @@ class TemporalHoldOut:
         kept = kept_rows(row_counts(interactions.users), self.test_ratio, self.leave_n_out)
         return [Cut(_places_in_time(interactions) >= kept)]
 
+    def remedy(self, interactions: Interactions) -> str:
+        return shorter(self.test_ratio, self.leave_n_out)
+
 
 @dataclass(frozen=True)
 class LeaveOneOut:
@@ -47,6 +50,9 @@ class LeaveOneOut:
             places = _places_in_time(interactions)
         last = row_counts(interactions.users) - 1
         return [Cut((places == last) & (last > 0))]
+
+    def remedy(self, interactions: Interactions) -> str:
+        return "bring users with two interactions or more (prefiltering: user_k_core)"
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,9 @@ class GlobalTime:
         logger.info("global_time: held out is every row from timestamp {} on", moment)
         return [Cut(np.asarray(times >= moment))]
 
+    def remedy(self, interactions: Interactions) -> str:
+        return f"{_span(interactions)}, and those of one moment stay together: lower `test_ratio`"
+
 
 @dataclass(frozen=True)
 class FixedTimestamp:
@@ -86,6 +95,9 @@ class FixedTimestamp:
         times = _times(interactions)
         moment = self._best(interactions.users, times) if self.timestamp == "best" else self.timestamp
         return [Cut(np.asarray(times >= moment))]
+
+    def remedy(self, interactions: Interactions) -> str:
+        return f"{_span(interactions)}: choose a `timestamp` after the first of these and not after the last"
 
     def _best(self, users: np.ndarray, times: np.ndarray) -> int:
         """With a user's times t_1 <= ... <= t_n, a moment suits the user if t_below < moment <= t_(n - over + 1)."""
@@ -114,6 +126,11 @@ def _times(interactions: Interactions) -> np.ndarray:
     if interactions.timestamps is None:
         raise UserError("splitting by time needs timestamps", mend="add a fourth column of unix seconds")
     return interactions.timestamps
+
+
+def _span(interactions: Interactions) -> str:
+    times = _times(interactions)
+    return f"rows have timestamps from {times.min()} to {times.max()}"
 
 
 def _places_in_time(interactions: Interactions) -> np.ndarray:

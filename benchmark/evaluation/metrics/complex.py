@@ -1,6 +1,7 @@
 """Metrics with arguments: Elliot's `complex_metrics`.
 
-Each has a settings class whose keys are Elliot's. Groups come from files of `id<TAB>group` under raw ids.
+Each has a settings class whose keys are Elliot's. Groups come from files of `id<TAB>group`; `ids` says whether these
+are under the ids of the parts or under the raw ids behind `*_indexed.tsv`, where their ids do not tell.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from benchmark.evaluation.clusters import Clustering, read_categories, read_clustering
+from benchmark.data.raw_ids import NO_MAPS, Numbering, RawIds
+from benchmark.evaluation.clusters import Categories, Clustering, read_categories, read_clustering
 from benchmark.evaluation.lists import Lists
 from benchmark.evaluation.metrics import fairness, novelty, popularity
 from benchmark.evaluation.metrics.accuracy import harmonic
@@ -33,20 +35,25 @@ class Sources:
 
     Attributes
     ----------
-    user_ids, item_ids : raw ids by number, of the training part only.
+    user_ids, item_ids : ids of the parts by number, of the training part only.
     resolve : a path as it stands in the configuration file -> where it lies.
+    raw : the maps to raw ids behind them.
     """
 
     user_ids: Sequence[str]
     item_ids: Sequence[str]
     device: torch.device
     resolve: Callable[[str], Path] = Path
+    raw: RawIds = NO_MAPS
 
-    def users(self, path: str, name: str | None) -> Clustering:
-        return read_clustering(self.resolve(path), name, self.user_ids, self.device)
+    def users(self, path: str, name: str | None, ids: Numbering | None) -> Clustering:
+        return read_clustering(self.resolve(path), name, self.user_ids, self.device, self.raw.users, ids)
 
-    def items(self, path: str, name: str | None) -> Clustering:
-        return read_clustering(self.resolve(path), name, self.item_ids, self.device)
+    def items(self, path: str, name: str | None, ids: Numbering | None) -> Clustering:
+        return read_clustering(self.resolve(path), name, self.item_ids, self.device, self.raw.items, ids)
+
+    def categories(self, path: str, ids: Numbering | None) -> Categories:
+        return read_categories(self.resolve(path), self.item_ids, self.device, self.raw.items, ids)
 
 
 class ComplexMetric(Settings):
@@ -107,10 +114,10 @@ class SubtopicRecall(ComplexMetric):
     """`SRecall`. feature_data : file of `item<TAB>category<TAB>category...`."""
 
     feature_data: str
+    ids: Numbering | None = None
 
     def build(self, sources: Sources) -> Metric:
-        path = sources.resolve(self.feature_data)
-        return Metric(self.name, subtopic_recall(read_categories(path, sources.item_ids, sources.device)))
+        return Metric(self.name, subtopic_recall(sources.categories(self.feature_data, self.ids)))
 
 
 class Novelty(ComplexMetric):
@@ -141,10 +148,11 @@ class OneClustering(ComplexMetric):
 
     clustering_file: str
     clustering_name: str | None = None
+    ids: Numbering | None = None
 
     def build(self, sources: Sources) -> Metric:
         read = sources.users if self.name.startswith("User") else sources.items
-        clusters = read(self.clustering_file, self.clustering_name)
+        clusters = read(self.clustering_file, self.clustering_name, self.ids)
         if len(clusters.labels) < 2:
             raise UserError(
                 f"{self.name} compares groups, and there is one only",
@@ -171,13 +179,14 @@ class TwoClusterings(ComplexMetric):
     user_clustering_name: str | None = None
     item_clustering_file: str | None = None
     item_clustering_name: str | None = None
+    ids: Numbering | None = None
 
     def build(self, sources: Sources) -> Metric:
         users = items = None
         if self.user_clustering_file is not None:
-            users = sources.users(self.user_clustering_file, self.user_clustering_name)
+            users = sources.users(self.user_clustering_file, self.user_clustering_name, self.ids)
         if self.item_clustering_file is not None:
-            items = sources.items(self.item_clustering_file, self.item_clustering_name)
+            items = sources.items(self.item_clustering_file, self.item_clustering_name, self.ids)
         if users is None and items is None:
             raise UserError(
                 f"{self.name} compares groups, and none are given",
@@ -195,9 +204,10 @@ class OfEachGroup(ComplexMetric):
 
     user_clustering_file: str
     user_clustering_name: str | None = None
+    ids: Numbering | None = None
 
     def build(self, sources: Sources) -> Metric:
-        users = sources.users(self.user_clustering_file, self.user_clustering_name)
+        users = sources.users(self.user_clustering_file, self.user_clustering_name, self.ids)
         if self.name == "clustered_GiniIndex":
             return Metric(self.name, fairness.gini_of_each_group(self.name, users), False, CATALOGUE)
         base = METRICS[self.BASES[self.name]]

@@ -3,8 +3,9 @@
 Notation as in `accuracy`; rank_i counts from 1 among the candidates of the user, and ahead_i is the number of the
 user's relevant items that rank before item i. Items that are not candidates have no rank.
 
-AUC, GAUC and LAUC count N_u = candidates - |R_u| + 1 negatives; with the mask `train` that is Elliot's
-|I| - |train_u| - |R_u| + 1. The one too many keeps the worst item above 0: the share of wrong pairs is over N_u.
+AUC, GAUC and LAUC count N_u = candidates - relevant candidates + 1 negatives; with the mask `train`, and where all
+relevant items are candidates, that is Elliot's |I| - |train_u| - |R_u| + 1. The one too many keeps the worst item above
+0: the share of wrong pairs is over N_u.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def rmse(lists: Lists, k: int) -> float:
 def _areas(lists: Lists) -> Tensor:
     """(P,) float64: the term of every relevant row; 0 where the item is not a candidate."""
     ranks, places = lists.full.ranks, lists.rows.places
-    negatives = (lists.full.candidates - lists.relevant + 1).clamp(min=1)[places]
+    ranked_each = torch.bincount(places[ranks > 0], minlength=len(lists.relevant))
+    negatives = (lists.full.candidates - ranked_each + 1)[places]
     ranked = torch.nonzero(ranks > 0).flatten()
     order = ranked[torch.argsort(places[ranked] * (int(ranks.max()) + 1) + ranks[ranked])] if len(ranked) else ranked
     first = torch.searchsorted(places[order], places[order])

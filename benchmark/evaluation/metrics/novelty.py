@@ -42,7 +42,7 @@ def extended_efd(relevance: Relevance) -> Callable[[Lists, int], Tensor]:
 
 
 def _complement(lists: Lists) -> Tensor:
-    return 1 - lists.catalogue.popularity.double() / lists.catalogue.n_users
+    return 1 - lists.catalogue.popularity.double() / lists.catalogue.training_users
 
 
 def _expected(lists: Lists, k: int, novelty: Tensor, relevance: Relevance) -> Tensor:

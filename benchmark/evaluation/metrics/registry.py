@@ -50,12 +50,17 @@ SMALLER_IS_BETTER = frozenset({"MAE", "MSE", "RMSE", "Gini_coefficient", "PopRSP
 UNDIRECTED = frozenset(
     {"ARP", "NumRetrieved", "UserCoverage", "UserCoverageAtN", "BiasDisparityBD", "BiasDisparityBR", "BiasDisparityBS"}
 )
+WITHOUT_CUTOFF = frozenset({"AUC", "GAUC", "MAE", "MSE", "RMSE"})  # k changes nothing
 
 
 def better(column: str) -> Literal["larger", "smaller"] | None:
-    """Which of two values of `Metric[arguments]@k` is the better one; None where that is no question of size."""
-    name = column.partition("@")[0].partition("[")[0].removeprefix("Extended").removeprefix("clustered_")
-    if name in UNDIRECTED or "MAD" in name:
+    """Which of two values of `Metric[arguments]@k` is the better one; None where that is no question of size.
+
+    `RSP[kind]` is the spread over the groups; `RSP[kind=a]`, the share of one of them, is neither good nor bad.
+    """
+    name, _, arguments = column.partition("@")[0].partition("[")
+    name = name.removeprefix("Extended").removeprefix("clustered_")
+    if name in UNDIRECTED or "MAD" in name or (name in ("RSP", "REO") and "=" in arguments):
         return None
     return "smaller" if name in SMALLER_IS_BETTER else "larger"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from loguru import logger
 from scipy import special, stats
 
 from benchmark.evaluation.significance.correction import holm
@@ -85,7 +86,7 @@ class Comparison:
     ----------
     replicates : number of replicates (seeds, folds) of the first and the second.
     users : number of judged users; 0 for a metric that has one value for a whole replicate.
-    difference : mean of first - second.
+    difference : mean of first - second; NaN where one of the two is undefined.
     """
 
     first: str
@@ -119,6 +120,9 @@ def compare(
     UserError : a value is NaN or infinite; the models were judged on different numbers of users; or on none.
     """
     arrays = {name: _replicated(name, array, metrics) for name, array in values.items()}
+    for name, array in arrays.items():
+        for place, metric in enumerate(metrics):
+            require_finite(array[:, :, place], metric, name)
     _require_same_size(arrays)
     if len(arrays) < 2:
         return []
@@ -148,21 +152,30 @@ def compare(
 def compare_systems(values: Mapping[str, np.ndarray], metrics: Sequence[str]) -> list[Comparison]:
     """Every pair of models on metrics that have one value for a whole replicate (coverage, Gini): seeds only.
 
+    A pair of which one has an undefined value (AUC where no relevant item is a candidate) is not compared: its
+    difference is NaN.
+
     Parameters
     ----------
     values : model -> (S, M), a row a replicate; (M,) for a single one. S may differ between models.
-
-    Raises
-    ------
-    UserError : a value is NaN or infinite.
     """
     arrays = {name: _replicated(name, np.atleast_2d(array)[:, None], metrics)[:, 0] for name, array in values.items()}
+    defined = {name: np.isfinite(array).all(axis=0) for name, array in arrays.items()}  # (M,)
+    if gaps := [
+        f"{metric} of {name}"
+        for name, sound in defined.items()
+        for metric, each in zip(metrics, sound, strict=True)
+        if not each
+    ]:
+        logger.warning("undefined, and therefore not compared: {}", ", ".join(gaps))
     found = []
     for first, second in combinations(arrays, 2):
         for place, metric in enumerate(metrics):
             ones, others = arrays[first][:, place], arrays[second][:, place]
-            seeds = _over_seeds(ones, others, None, float("nan"), 0)
-            mean = float(ones.mean() - others.mean())
+            seeds, mean = None, float("nan")
+            if defined[first][place] and defined[second][place]:
+                seeds = _over_seeds(ones, others, None, float("nan"), 0)
+                mean = float(ones.mean() - others.mean())
             found.append(Comparison(first, second, metric, (len(ones), len(others)), 0, mean, None, seeds))
     return _corrected(found, metrics)
 
@@ -174,20 +187,18 @@ def require_finite(values: np.ndarray, metric: str, where: object) -> None:
         raise UserError(
             f"{bad:,} of {values.size:,} values of {metric} are not finite numbers",
             where=where,
-            mend="leave the metric out, or give the users for whom it is undefined a value",
+            mend=f"leave {metric.partition('@')[0]} out of the metrics, or ask for no test",
         )
 
 
 def _replicated(name: str, array: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
-    """(S, E, M) float64, finite."""
+    """(S, E, M) float64."""
     full = np.asarray(array, dtype=np.float64)
     full = full[None] if full.ndim == 2 else full
     if full.ndim != 3 or full.shape[2] != len(metrics):
         raise ValueError(f"{name}: values of shape {np.shape(array)} for {len(metrics)} metrics")
     if not full.shape[0] or not full.shape[1]:
         raise UserError("no user was judged: there is nothing to compare", where=name)
-    for place, metric in enumerate(metrics):
-        require_finite(full[:, :, place], metric, name)
     return full
 
 

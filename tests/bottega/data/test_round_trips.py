@@ -188,6 +188,22 @@ def test_mmrec_matrices_are_filled_with_the_mean_and_the_filled_rows_are_listed(
     assert not Path("out/image_feat_missing.json").exists()
 
 
+def test_the_folder_of_an_export_stands_for_the_data_in_it(shop: Path) -> None:
+    run("export", "shop", "--to", "elliot", "--out", "out")
+    run("import", "out", "--from", "elliot", "--dataset", "again")
+    assert rows(Path("data/again"), "train") == rows(Path("data/shop"), "train")
+    Path("out/data/other").mkdir()
+    Path("out/data/other/train.tsv").write_text("u\ta\n")
+    with pytest.raises(UserError, match=r"2 data folders lie in data/\n.*out/data/other, out/data/shop"):
+        run("import", "out", "--from", "elliot", "--dataset", "third")
+
+
+def test_a_table_of_mmrec_is_sent_to_its_form(shop: Path) -> None:
+    run("export", "shop", "--to", "mmrec", "--out", "out")
+    with pytest.raises(UserError, match=r"no typed header.*\n.*MMRec's: say `--from mmrec`"):
+        run("import", "out", "--from", "recbole", "--dataset", "x")
+
+
 def test_elliots_settings_are_ready_to_run(shop: Path) -> None:
     run("export", "shop", "--to", "elliot", "--out", "out")
     file = read_experiment_config("out/config_files/shop.yml")
@@ -213,7 +229,9 @@ def test_elliots_settings_are_ready_to_run(shop: Path) -> None:
         (["import", "data/shop", "--from", "elliot", "--dataset", "shop"], "there is something already"),
         (["import", "nowhere", "--from", "elliot", "--dataset", "x"], "no such file or folder"),
         (["import", "data", "--from", "tsv", "--dataset", "x"], "no train and test file"),
-        (["import", "data", "--from", "tsv", "--dataset", "x", "--columns", "who=1"], "who"),
+        (["import", "data", "--from", "tsv", "--dataset", "x", "--columns", "who=1"], "'who' is none of user, item"),
+        (["import", "data", "--from", "tsv", "--dataset", "x", "--columns", "user=a,itm=b"], "'itm' is none of user"),
+        (["import", "data", "--from", "tsv", "--dataset", "x", "--columns", "user=a"], "no column is named for item"),
         (["import", "data", "--from", "mmrec", "--dataset", "x", "--separator", ";"], "knows its files"),
         (["import", "data", "--from", "parquet", "--dataset", "x", "--separator", ";"], "takes no separator"),
     ],
@@ -262,7 +280,8 @@ def test_lists_of_a_folder_become_parts_and_a_missing_validation_is_told(shop: P
     run("import", "lists", "--from", "adjacency", "--dataset", "lists")
     assert Path("data/lists/train.tsv").read_text() == "1\t2\n1\t3\n4\t2\n"
     assert not Path("data/lists/val.tsv").exists()
-    assert any(line.startswith("WARNING data/lists: no validation part") for line in log)
+    (told,) = [line for line in log if line.startswith("WARNING data/lists: imported, without a validation part")]
+    assert "next: " in told and "{validation_splitting: ...}" in told
 
 
 def test_recbole_texts_become_a_table_of_texts(shop: Path) -> None:
