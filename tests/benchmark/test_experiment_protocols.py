@@ -431,6 +431,12 @@ BEFORE: dict[str, Any] = {"evaluation": {"slices": {"modality_coverage": True, "
             (sampled, sampled, other_negatives)
             for sampled in [{"negative_sampling": {"strategy": "fixed", "files": "../negatives.tsv"}}]
         ),
+        *(
+            (sampled, sampled, other_negatives)
+            for sampled in [
+                {"negative_sampling": {"strategy": "fixed", "files": ["../negatives.tsv", "../for_validation.tsv"]}}
+            ]
+        ),
         ({}, {"seeds": 2}, no_change),
         ({}, {"data_config": {"validation_path": None}}, no_change),
         (
@@ -448,7 +454,7 @@ BEFORE: dict[str, Any] = {"evaluation": {"slices": {"modality_coverage": True, "
         ),
     ],
     ids=[
-        *("groups", "missing_rate", "mask", "threshold", "top_k", "sampling", "negatives"),
+        *("groups", "missing_rate", "mask", "threshold", "top_k", "sampling", "negatives", "test negatives"),
         *("seeds", "no validation", "clustering"),
     ],
 )
@@ -457,7 +463,8 @@ def test_what_is_changed_in_one_folder_gives_the_figures_of_a_fresh_one(
 ) -> None:
     write_rows(shop / "groups.tsv", [(str(user), "ab"[user % 2]) for user in range(60)])
     items = [str(item) for item in range(40)]
-    write_rows(shop / "negatives.tsv", [(f"({user},)", *items) for user in range(60)])
+    for name in ("negatives", "for_validation"):
+        write_rows(shop / f"{name}.tsv", [(f"({user},)", *items) for user in range(60)])
     models = {"MostPop": {"meta": {"save_recs": True}}, **BPRMF}
     first = run_experiment(experiment(shop, models, name="same", **before))
     shown = files_of(first)
@@ -533,6 +540,18 @@ def test_lists_made_elsewhere_are_hidden_what_a_model_is_hidden(shop: Path) -> N
     assert own["test"] == read["test"]
 
 
+def test_what_a_user_shows_is_not_recommended_to_him(shop: Path) -> None:
+    changes = split(recipe={"strategy": "mult_vae", "held_out_users": 10, "min_rows": 3})
+    changes["splitting"] |= {"save_on_disk": True, "save_folder": "../parts"}
+    folder = run_experiment(experiment(shop, {"MostPop": {"meta": {"save_recs": True}}}, top_k=40, **changes))
+    shown = {row[:2] for row in read_rows(shop / "parts" / "0" / "test_input.tsv")}
+    listed = {row[:2] for row in read_rows(folder / "recs" / "MostPop.tsv")}
+    assert {user for user, _ in listed} <= {user for user, _ in shown}
+    assert not listed & shown
+    wanted = {row[:2] for row in read_rows(shop / "parts" / "0" / "test.tsv")}
+    assert wanted <= listed, "all other items are listed"
+
+
 def test_a_user_who_trains_and_shows_rows_is_known_by_all_of_them(shop: Path) -> None:
     """A model that recommends nothing but what it knows is hidden all of it, and finds nothing."""
     source = (
@@ -577,3 +596,31 @@ def test_a_group_that_one_fold_does_not_have_is_averaged_over_the_others(shop: P
     figures = [model["test"] for model in everything(folder)["models"]]
     assert all("RSP[genre=common]@5" in each for each in figures)
     assert "Recall@5" in (folder / "significance.tsv").read_text()
+
+
+# --- ids beside indexed parts
+
+
+def test_groups_and_lists_under_raw_ids_are_found_behind_the_numbers_of_indexed_parts(shop: Path) -> None:
+    folder = shop / "data" / "shop"
+    number_of = dict(read_rows(folder / "users_map.tsv"))
+    item_of = dict(read_rows(folder / "items_map.tsv"))
+    write_rows(shop / "raw.tsv", [(raw, "ab"[int(number) % 2]) for raw, number in number_of.items()])
+    write_rows(shop / "numbers.tsv", [(number, "ab"[int(number) % 2]) for number in number_of.values()])
+    first = run_experiment(experiment(shop, {"MostPop": {"meta": {"save_recs": True}}}, name="first"))
+    users = {number: raw for raw, number in number_of.items()}
+    items = {number: raw for raw, number in item_of.items()}
+    (shop / "lists").mkdir()
+    lists = read_rows(first / "recs" / "MostPop.tsv")
+    write_rows(shop / "lists" / "raw.tsv", [(users[user], items[item], score) for user, item, score in lists])
+    write_rows(shop / "lists" / "numbers.tsv", lists)
+    models = {"MostPop": None, "RecommendationFolder": {"folder": "../lists"}}
+    groups = [{"name": name, "file": f"../{name}.tsv"} for name in ("raw", "numbers")]
+    run = run_experiment(experiment(shop, models, evaluation={"slices": {"users": groups}}))
+    own, *read = everything(run)["models"]
+    assert [model["row"] for model in read] == ["numbers", "raw"]
+    assert all(model["test"] == own["test"] for model in read)
+    rows = [
+        line.split("\t")[1:] for line in (run / "slices.tsv").read_text().splitlines() if line.startswith("MostPop")
+    ]
+    assert [row[1:] for row in rows if row[0] == "raw"] == [row[1:] for row in rows if row[0] == "numbers"]
