@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.evaluation import Ranking
+from benchmark.evaluation.per_user import write_per_user
 from benchmark.evaluation.slices import SliceRow, measure_slices
 from benchmark.experiment.fold import Fold
-from benchmark.reports.files import write_per_user
 
 _BY_ROWS = ("user_activity", "item_popularity")  # slices whose bounds may differ between splits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -50,6 +51,11 @@ class Fold:
     ) -> None:
         self._file, self.judges, self.dataset = file, judges, judges.dataset
         self._missing_rate, self._device, self._shelf = missing_rate, device, shelf
+
+    @property
+    def user_ids(self) -> Sequence[str]:
+        """Raw ids of the users by number."""
+        return self.dataset.user_ids
 
     @property
     def modalities(self) -> list[Modality]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from loguru import logger
 from safetensors.torch import load_file, save_file
 
+from benchmark.evaluation.per_user import write_per_user
 from benchmark.models.base import Diverged, Recommender
 from benchmark.search.trial import Trial, run_trial
 from workbench.console import progress
@@ -42,7 +44,7 @@ class Sweep:
 
     def __init__(self, folder: Path, journal: Journal, keep_weights: bool, show: bool) -> None:
         self._journal = journal
-        self._checkpoints = folder / "checkpoints"
+        self._checkpoints, self._per_user = folder / "checkpoints", folder / "trials"
         self._keep_weights, self._show = keep_weights, show
 
     def run(self, configurations: Sequence[Sequence[Trial]]) -> Chosen:
@@ -120,7 +122,15 @@ class Sweep:
                 return self._journal.append("trial", trial.key, failure)
         with atomic_file(self._checkpoint(trial)) as temporary:
             save_file({name: value.contiguous() for name, value in outcome.state.items()}, temporary)
+        if outcome.per_user:
+            self._write_per_user(trial, outcome.per_user)
         return self._journal.append("trial", trial.key, outcome.record)
+
+    def _write_per_user(self, trial: Trial, values: dict[str, np.ndarray]) -> None:
+        assert trial.stage.validation is not None
+        numbers = trial.stage.validation.held_out.users.tolist()
+        users = np.array([trial.stage.user_ids[number] for number in numbers], dtype=object)
+        write_per_user(self._per_user / f"{trial.key}.npz", users, {name: row[None] for name, row in values.items()})
 
     def _checkpoint(self, trial: Trial) -> Path:
         return self._checkpoints / f"{trial.key}.safetensors"

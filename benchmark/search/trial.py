@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import benchmark
@@ -40,7 +41,10 @@ class Protocol:
 
 
 class Stage(typing.Protocol):
-    """What a trial runs on: the training data of one split, and the judge of its validation part."""
+    """What a trial runs on: the training data of one split, the raw ids of its users, and the judge that chooses."""
+
+    @property
+    def user_ids(self) -> Sequence[str]: ...
 
     @property
     def data(self) -> TrainingData: ...
@@ -95,10 +99,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial gave: chosen epoch, validation metrics, weights, and what it took."""
+    """What a trial gave: the record for the journal, the weights of the chosen epoch, and its per-user values (E,)."""
 
     record: dict[str, Any]
     state: State
+    per_user: dict[str, np.ndarray]
 
 
 def run_trial(trial: Trial, report: Report) -> Outcome:
@@ -110,7 +115,8 @@ def run_trial(trial: Trial, report: Report) -> Outcome:
     """
     started = time.perf_counter()
     model = trial.build()
-    judge = _judge(trial, model)
+    validation = trial.stage.validation
+    judge = None if validation is None else _Judge(trial, model, validation)
     record: dict[str, Any] = {"model": trial.name, "params": trial.params.model_dump(mode="json")}
     if isinstance(model, TrainedRecommender):
         assert isinstance(trial.params, TrainingParams)
@@ -128,17 +134,30 @@ def run_trial(trial: Trial, report: Report) -> Outcome:
     record["seconds"] = time.perf_counter() - started
     record["parameters"] = sum(weight.numel() for weight in model.parameters())
     record["peak_memory_mb"] = _peak_mb(trial.stage.data.device)
-    return Outcome(record, state)
+    return Outcome(record, state, judge.per_user if judge else {})
 
 
-def _judge(trial: Trial, model: Recommender) -> Callable[[], dict[str, float]] | None:
-    """Validation means of the present weights, rounded where the protocol says so."""
-    validation, digits = trial.stage.validation, trial.protocol.digits
-    if validation is None:
-        return None
-    if digits is None:
-        return lambda: validation.means(model)
-    return lambda: {name: round(value, digits) for name, value in validation.means(model).items()}
+class _Judge:
+    """Judges the present weights on validation, and keeps the per-user values of the best judgement, as `fit` does.
+
+    Means are rounded where the protocol says so.
+    """
+
+    def __init__(self, trial: Trial, model: Recommender, validation: Evaluator) -> None:
+        self._protocol, self._model, self._validation = trial.protocol, model, validation
+        self._best: float | None = None
+        self.per_user: dict[str, np.ndarray] = {}
+
+    def __call__(self) -> dict[str, float]:
+        measured = self._validation.measure(self._validation.rank(self._model))
+        digits, means = self._protocol.digits, measured.means
+        if digits is not None:
+            means = {name: round(value, digits) for name, value in means.items()}
+        value = means[self._protocol.monitor]
+        if self._best is None or value > self._best:
+            self._best = value
+            self.per_user = {name: values.cpu().numpy() for name, values in measured.per_user.items()}
+        return means
 
 
 def code_hash(model: type[Recommender]) -> str:

@@ -148,7 +148,7 @@ def judge() -> Evaluator:
 PROTOCOL = Protocol("data", ("Recall",), (5,), 0.0, "Recall@5", 1, "cpu", "all", None, "validation")
 
 
-STAGE = SimpleNamespace(data=DATA, validation=judge())
+STAGE = SimpleNamespace(data=DATA, validation=judge(), user_ids=[f"u{number}" for number in range(N_USERS)])
 
 
 def trial(model: type[Recommender] | None = None, features: dict[str, str] | None = None, **params: Any) -> Trial:
@@ -199,6 +199,17 @@ def test_the_record_tells_what_the_restored_weights_give(tmp_path: Path) -> None
     assert record["parameters"] == (N_USERS + N_ITEMS) * 4
     assert len(record["losses"]) == 3 and len(record["history"]) == 3
     assert record["seconds"] > 0 and record["peak_memory_mb"] > 10
+
+
+def test_the_values_of_every_user_are_kept_for_every_trial(tmp_path: Path) -> None:
+    bench = sweep(tmp_path)
+    trials = [trial(lr=lr) for lr in (0.01, 0.05)]
+    chosen = bench.run([[each] for each in trials])
+    for each, (record,) in zip(trials, chosen.configurations, strict=True):
+        with np.load(tmp_path / "trials" / f"{each.key}.npz", allow_pickle=False) as values:
+            assert values["users"].tolist() == [f"u{number}" for number in range(N_USERS)]
+            assert values["Recall@5"].shape == (N_USERS,)
+            assert values["Recall@5"].mean() == pytest.approx(record["validation"]["Recall@5"], abs=1e-12)
 
 
 def test_a_second_run_trains_nothing_and_chooses_the_same(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
@@ -295,7 +306,7 @@ def test_a_model_without_training_is_judged_as_it_is(tmp_path: Path) -> None:
 
 
 def test_without_validation_there_is_no_value_to_choose_by_and_the_first_is_taken(tmp_path: Path) -> None:
-    blind = replace(trial(), stage=SimpleNamespace(data=DATA, validation=None))
+    blind = replace(trial(), stage=SimpleNamespace(data=DATA, validation=None, user_ids=[]))
     chosen = sweep(tmp_path).run([[blind]])
     assert chosen.records[0]["validation"] == {}
     assert chosen.records[0]["epoch"] == 3
