@@ -296,7 +296,9 @@ def wait_for_pictures(folder: Path, count: int) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_ended_half_way_and_resumed_gives_the_same_folder(tmp_path: Path, how: int) -> None:
     items = [f"i{number}" for number in range(60)]
-    with PictureServer({f"/{item}.jpg": Answer(picture(int(item[1:]))) for item in items}).running() as server:
+    with PictureServer(
+        {f"/{item}.jpg": Answer(picture(int(item[1:])), seconds=0.15) for item in items}
+    ).running() as server:
         for name in ("whole", "ended"):
             write_lines(tmp_path / name / "reviews_X_5.json.gz", [review_2014("u", item) for item in items])
             meta = [meta_2014(item, f"{server.address}/{item}.jpg") for item in items]
