@@ -281,7 +281,14 @@ def go(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "bottega", "amazon", "--reviews", "reviews_X_5.json.gz", "--meta"]
     command += ["meta_X.json.gz", "--dataset", "x", "--allow-local", "--delay", "0.01", "--workers", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits "ignore"
+    )
 
 
 def wait_for_pictures(folder: Path, count: int) -> None:
@@ -297,7 +304,7 @@ def wait_for_pictures(folder: Path, count: int) -> None:
 def test_a_run_that_is_ended_half_way_and_resumed_gives_the_same_folder(tmp_path: Path, how: int) -> None:
     items = [f"i{number}" for number in range(60)]
     with PictureServer(
-        {f"/{item}.jpg": Answer(picture(int(item[1:])), seconds=0.15) for item in items}
+        {f"/{item}.jpg": Answer(picture(int(item[1:])), seconds=0.02) for item in items}
     ).running() as server:
         for name in ("whole", "ended"):
             write_lines(tmp_path / name / "reviews_X_5.json.gz", [review_2014("u", item) for item in items])
