@@ -152,7 +152,7 @@ def _draw_ranks(generator: np.random.Generator, sizes: np.ndarray, count: int) -
     if len(sparse):
         limits = sizes[sparse]
         drawn = np.sort(generator.integers(0, limits[:, None], size=(len(sparse), count)), axis=1)
-        left = np.arange(len(sparse))
+        left: np.ndarray = np.arange(len(sparse))
         while True:
             rows, columns = np.nonzero(drawn[left, 1:] == drawn[left, :-1])
             if len(rows) == 0:

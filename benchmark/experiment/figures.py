@@ -138,9 +138,9 @@ def pool(opened: Sequence[Sequence[Opened]]) -> tuple[np.ndarray, np.ndarray, di
         numbers = [pd.Index(each.users) for each in replicates]
         common = replicates[0].users
         for other in numbers[1:]:
-            common = common[other.get_indexer(common) >= 0]
+            common = common[other.get_indexer(pd.Index(common)) >= 0]
         users.append(common)
-        rows = [number.get_indexer(common) for number in numbers]
+        rows = [number.get_indexer(pd.Index(common)) for number in numbers]
         for name, column in columns.items():
             column.append(np.stack([each.per_user[name][row] for each, row in zip(replicates, rows, strict=True)]))
     folds = np.repeat(np.arange(len(users)), [len(each) for each in users])

@@ -84,7 +84,7 @@ def _removed(items: Sequence[str], rate: float, which: MissingItems, seed: int, 
 
 def _reviews(rows: Rows, train: Interactions, items: list[str]) -> Reviews:
     """Training reviews before users and items are numbered; `items` holds all items of the training part."""
-    numbers = pd.Index(items).get_indexer(train.item_ids)[train.items]
+    numbers = pd.Index(items).get_indexer(pd.Index(train.item_ids))[train.items]
     return Reviews(
         rows, train.user_ids.tolist(), items, Csr.build(train.users, numbers, train.ratings, len(train.user_ids))
     )

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ class _Numbers:
         self._at = np.array([*index.values(), -1], dtype=np.int64)
 
     def of(self, ids: pd.Series) -> np.ndarray:
-        return np.asarray(self._at[self._ids.get_indexer(ids)])
+        return np.asarray(self._at[self._ids.get_indexer(pd.Index(ids))])
 
 
 def _numbering(path: Path, user_ids: Sequence[str], item_ids: Sequence[str], raw: RawIds) -> Numbering:
@@ -114,20 +115,19 @@ def _frames(path: Path) -> Iterator[pd.DataFrame]:
                     mend="separate the columns by tabs, without a header",
                 )
             stream.seek(0)
-            chunks = pd.read_csv(
-                stream,
-                sep="\t",
-                header=None,
-                names=_COLUMNS[:width],
-                index_col=False,
-                dtype=str,
-                quoting=3,
-                na_filter=False,
-                skip_blank_lines=False,
-                encoding="utf-8-sig",
-                chunksize=_LINES,
-            )
-            for frame in chunks:
+            options: dict[str, Any] = {
+                "sep": "\t",
+                "header": None,
+                "names": _COLUMNS[:width],
+                "index_col": False,
+                "dtype": str,
+                "quoting": 3,
+                "na_filter": False,
+                "skip_blank_lines": False,
+                "encoding": "utf-8-sig",
+                "chunksize": _LINES,
+            }
+            for frame in pd.read_csv(cast("IO[bytes]", stream), **options):
                 yield _complete(frame, path)
     except UnicodeDecodeError as error:
         raise UserError(f"not UTF-8 text: {error.reason}", where=path, mend="save the file as UTF-8") from error

@@ -43,23 +43,22 @@ def _read(path: Path, dialect: Dialect, timestamps_as: Any) -> Rows:
     kinds = {"timestamp": timestamps_as}
     # a column that nobody reads is cut to one byte: the parser still counts it, which it does not with `usecols`
     dtypes = {place: kinds.get(roles[place], object) if place in roles else "S1" for place in range(dialect.width)}
+    options: dict[str, Any] = {
+        "sep": dialect.separator,
+        "header": None,
+        "names": list(range(dialect.width)),
+        "skiprows": 1 if dialect.header else 0,
+        "index_col": False,
+        "dtype": dtypes,
+        "quoting": 0 if dialect.quoted else 3,
+        "na_filter": False,
+        "skip_blank_lines": False,
+        "encoding": "utf-8-sig",
+        "chunksize": BLOCK,
+    }
     with open_bytes(path) as stream:
         try:
-            blocks = pd.read_csv(
-                stream,
-                sep=dialect.separator,
-                header=None,
-                names=list(range(dialect.width)),
-                skiprows=1 if dialect.header else 0,
-                index_col=False,
-                dtype=dtypes,
-                quoting=0 if dialect.quoted else 3,
-                na_filter=False,
-                skip_blank_lines=False,
-                encoding="utf-8-sig",
-                chunksize=BLOCK,
-            )
-            for block in blocks:
+            for block in pd.read_csv(stream, **options):
                 reading.add(block)
         except pd.errors.EmptyDataError:
             pass

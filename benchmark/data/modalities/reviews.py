@@ -48,7 +48,7 @@ def pair_rows(
     """
     halves = pd.Series(list(ids), dtype=object).fillna("").str.partition("__")
     coded = [
-        pd.Index([escape_half(each) for each in known]).get_indexer(halves[half])
+        pd.Index([escape_half(each) for each in known]).get_indexer(pd.Index(halves[half]))
         for half, known in ((0, user_ids), (2, item_ids))
     ]
     known_rows = np.flatnonzero((coded[0] >= 0) & (coded[1] >= 0))
@@ -128,7 +128,7 @@ class Reviews:
         return rows[rows >= 0], items[rows >= 0]
 
     def _numbers(self, items: Sequence[str]) -> np.ndarray:
-        return pd.Index(list(self.item_ids)).get_indexer(list(items))
+        return pd.Index(list(self.item_ids)).get_indexer(pd.Index(list(items)))
 
     def _refuse_broken(self, block: np.ndarray, rows: np.ndarray) -> None:
         bad = ~np.isfinite(block).all(axis=1)
