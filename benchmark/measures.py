@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +9,7 @@ from benchmark.config import Experiment, ExperimentFile
 from benchmark.config.evaluation import Legacy, Mask
 from benchmark.data.dataset import Candidates
 from benchmark.evaluation.metrics import ACCURACY, METRICS, ComplexMetric, Metric, complex_schema, find_metric
-from workbench.config import Location, validate
+from workbench.config import located, validate
 from workbench.errors import UserError
 from workbench.files import sha256_file
 
@@ -130,11 +128,11 @@ def plan_measures(file: ExperimentFile) -> Measures:
     at = ("experiment", "evaluation")
     names, schemas = [], []
     for place, name in enumerate(evaluation.simple_metrics):
-        with _located(file, (*at, "simple_metrics", place)):
+        with located(file.document, (*at, "simple_metrics", place)):
             names.append(measures.meaning(name))
     for place, entry in enumerate(evaluation.complex_metrics):
         here = (*at, "complex_metrics", place)
-        with _located(file, here):
+        with located(file.document, here):
             schemas.append(validate(complex_schema(entry), entry, file.document, here))
     files = [
         value for schema in schemas for key, value in schema if key.endswith("_file") or key == "feature_data" if value
@@ -146,12 +144,3 @@ def plan_measures(file: ExperimentFile) -> Measures:
         complex_metrics=schemas,
         files=tuple(sha256_file(path) for path in found),
     )
-
-
-@contextmanager
-def _located(file: ExperimentFile, at: Location) -> Iterator[None]:
-    """Give an error that names no place this one."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(error.what, where=error.where or file.document.where(at), mend=error.mend) from None

@@ -7,17 +7,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from extractor.model_settings import AudioModel, Fusion, JoinedModel, TextualModel, VisualModel
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 KINDS = ("items", "interactions")
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
 _Path = Annotated[str, Field(min_length=1)]
-_AsList = BeforeValidator(_as_list)
+_AsList = BeforeValidator(as_list)
 _Some = Field(min_length=1)
 
 
@@ -72,7 +68,7 @@ class _Joined(SourceSettings):
     def _share_fusion(cls, value: Any) -> Any:
         if not isinstance(value, dict) or not value.get("fusion"):
             return value
-        models = _as_list(value.get("model"))
+        models = as_list(value.get("model"))
         if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
             return value
         return {**value, "model": [{"fusion": value["fusion"], **model} for model in models]}

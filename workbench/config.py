@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -130,6 +131,22 @@ def apply_overrides(document: Document, arguments: Iterable[tuple[str, str]]) ->
         else:
             raise UserError("the path runs into a plain value", where=where)
     return Document(document.path, data, document.lines)
+
+
+@contextmanager
+def located(document: Document | None, at: Location) -> Iterator[None]:
+    """Give errors that name no place that of `at` in a document, where there is one."""
+    try:
+        yield
+    except UserError as error:
+        if error.where is not None or document is None:
+            raise
+        raise UserError(error.what, where=document.where(at), mend=error.mend) from error
+
+
+def as_list(value: Any) -> Any:
+    """One value where several are meant, as a list; for `pydantic.BeforeValidator`."""
+    return value if value is None or isinstance(value, list) else [value]
 
 
 def validate(schema: type[SettingsT], data: Any, document: Document, at: Location = ()) -> SettingsT:

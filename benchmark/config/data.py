@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from benchmark.config.side_information import SideInformation
 from benchmark.data.formats.layout import Columns, Format, Layout
 from benchmark.data.interactions import Duplicates
 from benchmark.data.modalities import MissingItems
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -91,7 +91,7 @@ class DataConfig(TableSettings):
     validation_input_path: str | None = None
     test_input_path: str | None = None
     root_folder: str | None = None
-    missing_rate: Annotated[list[Rate], Field(min_length=1)] = [0.0]
+    missing_rate: Annotated[list[Rate], BeforeValidator(as_list), Field(min_length=1)] = [0.0]
     missing_items: MissingItems = "same"
     side_information: list[SideInformation] = []
 
@@ -111,11 +111,6 @@ class DataConfig(TableSettings):
                 if getattr(self, key) is not None:
                     raise ValueError(f"the strategy {self.strategy} knows its files and takes no {key}")
         return self
-
-    @field_validator("missing_rate", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return value if isinstance(value, list) else [value]
 
     @model_validator(mode="after")
     def _modalities(self) -> DataConfig:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from benchmark.config.slices import SliceSettings
 from benchmark.data.dataset import Candidates
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 Mask = Literal["train", "train+val"]
 Legacy = Literal["elliot", "mmrec"]
@@ -26,7 +26,7 @@ class Evaluation(Settings):
 
     simple_metrics: Annotated[list[str], Field(min_length=1)]
     complex_metrics: list[dict[str, Any]] = []
-    cutoffs: Annotated[list[PositiveInt], Field(min_length=1)] | None = None
+    cutoffs: Annotated[Annotated[list[PositiveInt], Field(min_length=1)] | None, BeforeValidator(as_list)] = None
     relevance_threshold: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     mask: Mask | None = None
     candidates: Candidates | None = None
@@ -41,11 +41,6 @@ class Evaluation(Settings):
     def tests(self) -> list[str]:
         """Names of the significance tests that are asked for."""
         return [name for name in _TESTS if getattr(self, name)]
-
-    @field_validator("cutoffs", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, int) else value
 
     @field_validator("complex_metrics", mode="before")
     @classmethod

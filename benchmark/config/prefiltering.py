@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from benchmark.data.prefilters import ColdUsers, GlobalThreshold, KCore, Prefilter, UserAverage
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 _NEEDS = {
     "global_threshold": {"threshold"},
@@ -63,8 +63,4 @@ class PrefilterSettings(Settings):
         return KCore(*cores.get(self.strategy, (core, core)), rounds)
 
 
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
-Prefiltering = Annotated[list[PrefilterSettings], BeforeValidator(_as_list), Field(default_factory=list)]
+Prefiltering = Annotated[list[PrefilterSettings], BeforeValidator(as_list), Field(default_factory=list)]

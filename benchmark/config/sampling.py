@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from benchmark.data.raw_ids import Numbering
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 
 class NegativeSampling(Settings):
@@ -21,13 +21,8 @@ class NegativeSampling(Settings):
 
     strategy: Literal["random", "fixed"]
     num_items: PositiveInt | None = None
-    files: list[str] | None = Field(default=None, min_length=1, max_length=2)
+    files: Annotated[Annotated[list[str], Field(min_length=1, max_length=2)] | None, BeforeValidator(as_list)] = None
     ids: Numbering | None = None
-
-    @field_validator("files", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _own_key(self) -> NegativeSampling:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, field_validator, model_validator
 
 from benchmark.data.raw_ids import Numbering
-from workbench.config import Settings
+from workbench.config import Settings, as_list
 
 _OWN_NAMES = ("all", "user_activity", "item_popularity", "new_items", "modality_coverage")
 
@@ -34,11 +34,7 @@ class ClusterFile(Settings):
         return self.name or PurePath(self.file).name.split(".")[0]
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-ClusterFiles = Annotated[list[ClusterFile], BeforeValidator(_as_list)]
+ClusterFiles = Annotated[list[ClusterFile], BeforeValidator(as_list)]
 
 
 class SliceSettings(Settings):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,17 +141,6 @@ def read_split_config(dataset: str, path: str | Path | None) -> SplitSettings:
     return SplitSettings(
         prefilters, settings.splitting, settings.random_seed, table.duplicates, table.layout(), reviews, document
     )
-
-
-@contextmanager
-def located(document: Document | None, block: str) -> Iterator[None]:
-    """Errors that name no place get that of a block below `experiment:` (`splitting`, `prefiltering`)."""
-    try:
-        yield
-    except UserError as error:
-        if error.where is not None or document is None:
-            raise
-        raise UserError(error.what, where=document.where(("experiment", block)), mend=error.mend) from error
 
 
 def _default() -> Splitting:

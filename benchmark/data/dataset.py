@@ -80,11 +80,6 @@ class Dataset:
     def n_users(self) -> int:
         return len(self.user_ids)
 
-    @property
-    def train_counts(self) -> np.ndarray:
-        """(I,) int64: training rows of each candidate item."""
-        return np.bincount(self.train.items, minlength=self.n_items)
-
     def fingerprint(self) -> str:
         """Hash of ids and of all parts."""
         parts = [self.train, self.validation, self.test, self.validation_input, self.test_input]

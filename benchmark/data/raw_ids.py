@@ -93,6 +93,24 @@ def numbering_of(columns: Sequence[Column], where: object) -> Numbering:
     )
 
 
+def numbering_of_pairs(
+    blocks: Iterable[tuple[Iterable[str], Iterable[str]]],
+    user_ids: Sequence[str],
+    item_ids: Sequence[str],
+    raw: RawIds,
+    where: object,
+) -> Numbering:
+    """The numbering of a file of users and items, from their ids, some at a time; not read where there are no maps."""
+    if raw == NO_MAPS:
+        return "parts"
+    users: set[str] = set()
+    items: set[str] = set()
+    for some_users, some_items in blocks:
+        users.update(some_users)
+        items.update(some_items)
+    return numbering_of([Column(users, user_ids, raw.users), Column(items, item_ids, raw.items)], where)
+
+
 def _votes(column: Column) -> tuple[int, int]:
     """How many ids are known as those of the parts, and how many as raw ones, without those that mean the same."""
     parts, raw = index_of(column.ids, None, "parts"), index_of(column.ids, column.map, "raw")

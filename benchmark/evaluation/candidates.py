@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ class Negatives:
         """Negatives of the user who has fewest."""
         return int(self.counts.min()) if len(self.users) else 0
 
+    @cached_property
     def digest(self) -> str:
         """Hash of the sample."""
         return fingerprint([sha256_array(array) for array in (self.users, self.indptr, self.items)])

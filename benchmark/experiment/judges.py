@@ -101,7 +101,7 @@ class Judges:
         """`all`, or the hash of the negatives among which a part is ranked."""
         blind = self._chosen_on_test or self.dataset.validation is None
         negatives = self.negatives("test" if blind else name)
-        return "all" if negatives is None else negatives.digest()
+        return "all" if negatives is None else negatives.digest
 
     @cached_property
     def _validation(self) -> Evaluator:

@@ -13,7 +13,7 @@ from benchmark.measures import Measures
 from benchmark.models.base import Params, Recommender
 from benchmark.models.registry import find_model
 from benchmark.search.grid import grid
-from workbench.config import nearest, validate
+from workbench.config import located, nearest, validate
 from workbench.errors import UserError
 
 
@@ -61,10 +61,8 @@ def plan_models(file: ExperimentFile, measures: Measures) -> list[Plan]:
 def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     at = ("experiment", "models", block.name)
     given = file.experiment.external_models_path
-    try:
+    with located(file.document, at):
         model = find_model(block.name, None if given is None else file.path(given))
-    except UserError as error:
-        raise UserError(error.what, where=error.where or file.document.where(at), mend=error.mend) from None
     for key in sorted(set(block.parameters) & set(model.without_effect)):
         logger.info("{}: `{}` has no effect: {}", file.document.where((*at, key)), key, model.without_effect[key])
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
@@ -76,17 +74,13 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
 def _monitor(file: ExperimentFile, block: ModelBlock, measures: Measures) -> str:
     given = block.meta.validation_metric
     if given is None:
-        try:
+        with located(file.document, ("experiment", "evaluation", "simple_metrics")):
             return measures.default_monitor
-        except UserError as error:
-            where = file.document.where(("experiment", "evaluation", "simple_metrics"))
-            raise UserError(error.what, where=where, mend=error.mend) from None
-    where = file.document.where(("experiment", "models", block.name, "meta", "validation_metric"))
+    at = ("experiment", "models", block.name, "meta", "validation_metric")
+    where = file.document.where(at)
     name, _, cutoff = given.partition("@")
-    try:
+    with located(file.document, at):
         name = measures.meaning(name)
-    except UserError as error:
-        raise UserError(error.what, where=where, mend=error.mend) from None
     if better(name) != "larger":
         raise UserError(
             f"{name} cannot choose: more of it is not better",

@@ -8,7 +8,6 @@ from typing import Any
 from loguru import logger
 
 from benchmark.config import ExperimentFile
-from benchmark.config.splitting import located
 from benchmark.data.dataset import Candidates, Dataset, build_dataset
 from benchmark.data.formats.elliot import read_hierarchy
 from benchmark.data.formats.mmrec import read_labelled
@@ -17,6 +16,7 @@ from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Draws, Parts, hold_out
 from benchmark.guard import Finding, inspect_split, over_folds, tell
 from benchmark.load.features import drop_items_without_features
+from workbench.config import located
 from workbench.errors import UserError
 from workbench.files import read_json, sha256_file
 
@@ -118,7 +118,7 @@ def _with_validation(file: ExperimentFile, parts: Parts) -> list[Parts]:
     if splitting is None or splitting.validation_splitting is None:
         return [parts]
     rule, draws = splitting.validation_splitting.build(), Draws(file.experiment.random_seed)
-    with located(file.document, "splitting"):
+    with located(file.document, ("experiment", "splitting")):
         folds = hold_out(parts.train, rule, draws, "validation")
     return [Parts(inner.rest, inner.held_out, parts.test, inner.shown, parts.test_input) for inner in folds]
 
@@ -128,9 +128,9 @@ def _cut(file: ExperimentFile) -> list[list[Parts]]:
     assert config.dataset_path is not None and splitting is not None
     interactions = read_interactions(file.path(config.dataset_path), config.duplicates, config.layout())
     prefilters = [(rule.strategy, rule.build()) for rule in file.experiment.prefiltering]
-    with located(file.document, "prefiltering"):
+    with located(file.document, ("experiment", "prefiltering")):
         interactions = apply_prefilters(interactions, prefilters)
-    with located(file.document, "splitting"):
+    with located(file.document, ("experiment", "splitting")):
         folds = splitting.folds(interactions, file.experiment.random_seed)
     if splitting.save_on_disk:
         assert splitting.save_folder is not None

@@ -11,7 +11,7 @@ from loguru import logger
 
 from benchmark.config.sampling import NegativeSampling
 from benchmark.data.dataset import Csr, Dataset
-from benchmark.data.raw_ids import NO_MAPS, Column, Numbering, RawIds, index_of, numbering_of
+from benchmark.data.raw_ids import NO_MAPS, Numbering, RawIds, index_of, numbering_of_pairs
 from benchmark.evaluation.candidates import Negatives, Part, catalogue_keys, distinct_keys, draw_negatives
 from workbench.errors import UserError
 from workbench.files import atomic_file
@@ -83,7 +83,9 @@ def read_negatives(
         the catalogue, no negative left, or ids that fit both ways.
     """
     item_ids = dataset.item_ids[: dataset.n_items]
-    numbering = numbering or _numbering(path, dataset.user_ids, item_ids, raw)
+    if numbering is None:
+        ids = (([user.strip("'\"") for _, user, _ in block], _items(block)) for block in _blocks(path))
+        numbering = numbering_of_pairs(ids, dataset.user_ids, item_ids, raw, path)
     numbers = index_of(dataset.user_ids, raw.users, numbering)
     index = index_of(item_ids, raw.items, numbering)
     catalogue, at = pd.Index(np.array(list(index), dtype=object)), np.array([*index.values(), -1])
@@ -100,7 +102,7 @@ def read_negatives(
                     mend="join the two lines",
                 )
         owners = np.array([numbers.get(user, -1) for user in names])
-        places = at[catalogue.get_indexer(pd.Index([item for *_, items in block for item in items], dtype=object))]
+        places = at[catalogue.get_indexer(pd.Index(_items(block), dtype=object))]
         rows = np.repeat(owners, [len(items) for *_, items in block])
         strangers += int((owners < 0).sum())
         listed += len(places)
@@ -155,15 +157,8 @@ def write_negatives(path: Path, negatives: Negatives, dataset: Dataset) -> None:
             stream.write("\t".join([f"({dataset.user_ids[user]},)", *items]) + "\n")
 
 
-def _numbering(path: Path, user_ids: Sequence[str], item_ids: Sequence[str], raw: RawIds) -> Numbering:
-    if raw == NO_MAPS:
-        return "parts"
-    users: set[str] = set()
-    items: set[str] = set()
-    for block in _blocks(path):
-        users.update(user.strip("'\"") for _, user, _ in block)
-        items.update(item for *_, given in block for item in given)
-    return numbering_of([Column(users, user_ids, raw.users), Column(items, item_ids, raw.items)], path)
+def _items(block: list[tuple[int, str, list[str]]]) -> list[str]:
+    return [item for *_, items in block for item in items]
 
 
 def _blocks(path: Path) -> Iterator[list[tuple[int, str, list[str]]]]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmark.config.proxies import Order
 from benchmark.data.dataset import Csr, Dataset
-from benchmark.data.raw_ids import NO_MAPS, Column, Numbering, RawIds, index_of, numbering_of
+from benchmark.data.raw_ids import NO_MAPS, Numbering, RawIds, index_of, numbering_of_pairs
 from benchmark.evaluation.candidates import Candidates
 from benchmark.evaluation.held_out import HeldOut
 from benchmark.evaluation.proxy import Recommendations, ranking_of_lists
@@ -62,7 +62,9 @@ def read_recommendations(
     UserError : no such file, no lines, a line that cannot be read, ranks where there should be scores, or ids that fit
         both ways.
     """
-    numbering = numbering or _numbering(path, user_ids, item_ids, raw)
+    if numbering is None:
+        ids = ((frame["user"].unique(), frame["item"].unique()) for frame in _frames(path))
+        numbering = numbering_of_pairs(ids, user_ids, item_ids, raw, path)
     users, items = (
         _Numbers(index_of(ids, known, numbering)) for ids, known in ((user_ids, raw.users), (item_ids, raw.items))
     )
@@ -85,17 +87,6 @@ class _Numbers:
 
     def of(self, ids: pd.Series) -> np.ndarray:
         return np.asarray(self._at[self._ids.get_indexer(pd.Index(ids))])
-
-
-def _numbering(path: Path, user_ids: Sequence[str], item_ids: Sequence[str], raw: RawIds) -> Numbering:
-    if raw == NO_MAPS:
-        return "parts"
-    users: set[str] = set()
-    items: set[str] = set()
-    for frame in _frames(path):
-        users.update(frame["user"].unique())
-        items.update(frame["item"].unique())
-    return numbering_of([Column(users, user_ids, raw.users), Column(items, item_ids, raw.items)], path)
 
 
 def _frames(path: Path) -> Iterator[pd.DataFrame]:

@@ -12,10 +12,10 @@ import numpy as np
 from loguru import logger
 
 from benchmark.config import SplitSettings
-from benchmark.config.splitting import located
 from benchmark.data.interactions import Duplicates, Interactions, read_interactions, write_interactions
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.prepare.layout import INDEXED_TREE, INPUTS, PARTS, TREE, indexed, stems_of
+from workbench.config import located
 from workbench.errors import UserError
 from workbench.files import atomic_folder, read_json, sha256_file, write_json
 
@@ -59,9 +59,9 @@ def find_or_make(folder: Path, settings: SplitSettings) -> dict[str, Interaction
     if ready:
         logger.info("{}: the reviews or the settings changed, splitting anew", folder)
     interactions = read_interactions(reviews, settings.duplicates, settings.layout)
-    with located(settings.document, "prefiltering"):
+    with located(settings.document, ("experiment", "prefiltering")):
         interactions = apply_prefilters(interactions, settings.prefilters)
-    with located(settings.document, "splitting"):
+    with located(settings.document, ("experiment", "splitting")):
         made = stems_of(settings.splitting.folds(interactions, settings.seed))
     _replace(folder, made, known, {"recipe": recipe, "reviews": os.path.relpath(reviews, folder)})
     return made

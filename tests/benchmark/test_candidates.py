@@ -97,10 +97,10 @@ def test_draws_follow_the_seed_and_differ_between_validation_and_test() -> None:
     def draw(seed: int, part: Any) -> Negatives:
         return draw_negatives(users, parts_of(data), data.n_items, 5, seed, part)
 
-    assert draw(1, "test").digest() == draw(1, "test").digest()
-    assert draw(1, "test").digest() != draw(1, "validation").digest()
-    assert draw(1, "test").digest() != draw(2, "test").digest()
-    assert draw(-1, "test").digest() != draw(1, "test").digest()
+    assert draw(1, "test").digest == draw(1, "test").digest
+    assert draw(1, "test").digest != draw(1, "validation").digest
+    assert draw(1, "test").digest != draw(2, "test").digest
+    assert draw(-1, "test").digest != draw(1, "test").digest
 
 
 def test_many_blocks_of_draws_keep_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_the_drawn_negatives_come_back_from_their_file(tmp_path: Path, log: list
     lines = (tmp_path / "negative.tsv").read_text().splitlines()
     assert lines[1] == "\t".join(["(u1,)", *(f"i{item}" for item in lists_of(drawn)[1])])
     again = read_negatives(tmp_path / "negative.tsv", data, users, parts_of(data))
-    assert again.digest() == drawn.digest()
+    assert again.digest == drawn.digest
     assert not log
 
 
@@ -253,7 +253,7 @@ def test_the_block_draws_or_reads_for_the_users_who_are_judged(tmp_path: Path) -
     assert drawn.users.tolist() == judged
     write_negatives(tmp_path / "n.tsv", drawn, data)
     read = load_negatives(NegativeSampling(strategy="fixed", files=["n.tsv"]), data, "test", 4.0, 0, path)
-    assert read.digest() == drawn.digest()
+    assert read.digest == drawn.digest
 
 
 def test_figures_are_labelled() -> None:
