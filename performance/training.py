@@ -56,7 +56,7 @@ def ours(data: TrainingData) -> Callable[[], object]:
 
     def run() -> None:
         torch.manual_seed(0)
-        fit(BPRMF(params, data), params, None, "", EPOCHS, lambda *_: None)
+        fit(BPRMF(params, data), params, None, "", EPOCHS, lambda _: None)
 
     return run
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import PositiveFloat, field_validator
+from pydantic import AliasChoices, Field, FiniteFloat, PositiveFloat, field_validator, model_validator
 from torch import Tensor, nn
 
 from benchmark.data.dataset import Csr
 from benchmark.data.modalities import Modality
+from benchmark.training.settings import EarlyStopping, LearningRateSchedule, NonNegative
 from workbench.config import Settings, literal
 from workbench.errors import UserError
 
 Scorer = Callable[[Tensor], Tensor]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Diverged(Exception):
@@ -132,16 +134,30 @@ class Params(Settings):
 
 
 class TrainingParams(Params):
-    """Parameters of every trained model, under Elliot's names and defaults.
+    """Parameters of every trained model, under Elliot's names and defaults; docs/training.md has the formulas.
 
     epochs : passes; a pass draws as many samples as there are training interactions.
     batch_size : samples a step; -1 means all of them.
-    lr : Adam's learning rate.
+    lr : learning rate; lr_schedule : how it changes from epoch to epoch.
+    weight_decay : inside the gradient (adam, sgd) or apart from it (adamw).
+    momentum : of sgd.
+    clip_grad_norm : largest norm of the gradient of all weights together.
+    precision : in which the loss is computed; weights are float32 always.
+    early_stopping : when training ends before the last epoch.
     """
 
     epochs: int = 2
     batch_size: int = -1
     lr: PositiveFloat = 1e-3
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    weight_decay: NonNegative = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip_grad_norm: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    precision: Precision = "fp32"
+    lr_schedule: LearningRateSchedule | None = Field(
+        default=None, validation_alias=AliasChoices("lr_schedule", "lr_sched")
+    )
+    early_stopping: EarlyStopping | None = None
 
     @field_validator("epochs")
     @classmethod
@@ -156,6 +172,27 @@ class TrainingParams(Params):
         if value < 1 and value != -1:
             raise ValueError("should be at least 1, or -1 for all samples at once")
         return value
+
+    @field_validator("lr_schedule", mode="before")
+    @classmethod
+    def _spelled_schedule(cls, value: Any) -> Any:
+        """A shape that needs no keys by its name, and the pair (gamma, every) that BM3 and FREEDOM are given."""
+        value = literal(value)
+        if isinstance(value, tuple) and len(value) == 2:
+            return {"shape": "exponential", "gamma": value[0], "every": value[1]}
+        return {"shape": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> TrainingParams:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f"`momentum` is for `optimizer: sgd`; {self.optimizer} has its own")
+        if self.lr_schedule is not None and self.lr_schedule.warmup >= self.epochs:
+            raise ValueError(f"a warmup of {self.lr_schedule.warmup} epochs leaves nothing of {self.epochs}")
+        return self
+
+    def learning_rate(self, epoch: int) -> float:
+        """Of an epoch, counted from 1."""
+        return self.lr if self.lr_schedule is None else self.lr * self.lr_schedule.factor(epoch, self.epochs)
 
 
 class MultimodalParams(Settings):
@@ -217,7 +254,12 @@ class Recommender(nn.Module):
 
 
 class TrainedRecommender(Recommender):
-    """A model with weights."""
+    """A model with weights.
+
+    So that training which was cut short can go on bit for bit, a model draws from the generator that it is given or
+    from torch's global one, and from one epoch to the next it and its sampler keep nothing but its `state_dict`: what
+    else must last is a buffer, and what `on_epoch_start` makes is made from these and the number of the epoch.
+    """
 
     Params: ClassVar[type[Params]] = TrainingParams
 

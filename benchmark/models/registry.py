@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import cloudpickle
+
 from benchmark.models.base import Recommender
 from workbench.config import nearest
 from workbench.errors import UserError
@@ -73,6 +75,7 @@ def _load(path: Path, shipped: Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    cloudpickle.register_pickle_by_value(module)  # a worker cannot import it: its classes travel as they are now
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -5,13 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from benchmark.models.base import Diverged, TrainedRecommender, TrainingParams
+from benchmark.training.checkpoint import Checkpoint
+from benchmark.training.early_stopping import Stopper
+from benchmark.training.optimisers import build_optimiser
+from benchmark.training.precision import autocast, check_precision
+from benchmark.training.run import Best, Judgement, Run, State, snapshot
 
-State = dict[str, Tensor]
+__all__ = ["Fit", "Judgement", "Progress", "State", "fit", "snapshot"]
+
+
+class Progress(NamedTuple):
+    """What is told after an epoch.
+
+    loss : mean over the batches of the epoch; value : the monitored value if the epoch was judged; best : the best of
+    these so far; samples : how many the epoch drew.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    value: float | None
+    best: float | None
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,8 @@ class Fit:
     state : the weights of that epoch.
     losses : mean loss of every epoch.
     history : (epoch, validation value) of every judgement.
+    per_user : `Metric@k` -> (E,) validation values of that epoch; empty without validation.
+    stopped : why training ended before its last epoch, None if it did not.
     """
 
     epoch: int
@@ -32,63 +55,92 @@ class Fit:
     state: State
     losses: list[float]
     history: list[tuple[int, float]]
+    per_user: dict[str, np.ndarray]
+    stopped: str | None
 
 
 def fit(
     model: TrainedRecommender,
     params: TrainingParams,
-    judge: Callable[[], dict[str, float]] | None,
+    judge: Callable[[], Judgement] | None,
     monitor: str,
     every: int,
-    report: Callable[[int, float, float | None], None],
+    report: Callable[[Progress], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train for `params.epochs` epochs with Adam.
+    """Train for `params.epochs` epochs, or until early stopping ends it.
 
     Parameters
     ----------
-    judge : gives the validation metrics of the present weights; None where there is no validation part.
+    judge : gives the validation figures of the present weights; None where there is no validation part.
     monitor : the metric that chooses the epoch, larger is better.
-    every : epochs between judgements; the last epoch is always judged.
-    report : told epoch, mean loss and, where one was made, the judgement.
+    every : epochs between judgements; the last epoch is always judged. Early stopping decides at the same epochs.
+    report : told of every epoch that is over.
+    checkpoint : where training goes on from if it was cut short, and where it is written to. Whoever gave it removes
+        it once the result is safe.
 
     Raises
     ------
     Diverged : the loss is no longer a number.
+    UserError : the device cannot train in that precision, or what early stopping monitors is not computed.
     """
     sampler = model.sampler()
-    device = next(model.parameters()).device
+    weights = list(model.parameters())
+    device = weights[0].device
+    check_precision(params.precision, device)
+    precision = autocast(params.precision, device)
     generator = torch.Generator(device).manual_seed(params.seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=params.lr, fused=True)
+    optimiser = build_optimiser(params, weights)
+    scaler = torch.amp.GradScaler(device.type, enabled=params.precision == "fp16")
+    stopper = None if params.early_stopping is None else Stopper(params.early_stopping, monitor)
+    run = Run(model, optimiser, scaler, generator, stopper)
+    if checkpoint is not None:
+        checkpoint.load(run)
     batch_size = len(sampler) if params.batch_size == -1 else params.batch_size
-    losses: list[float] = []
-    history: list[tuple[int, float]] = []
-    best: tuple[float, int, dict[str, float], State] | None = None
-    for epoch in range(1, params.epochs + 1):
+    stopped: str | None = None
+    for epoch in range(run.epoch + 1, params.epochs + 1):
+        for group in optimiser.param_groups:
+            group["lr"] = params.learning_rate(epoch)
         model.train()
         model.on_epoch_start(epoch, generator)
         total = torch.zeros((), device=device)
         for step, batch in enumerate(sampler.batches(batch_size, generator), start=1):  # noqa: B007
             optimiser.zero_grad(set_to_none=True)
-            loss = model.loss(batch)
-            loss.backward()
-            optimiser.step()
+            with precision:
+                loss = model.loss(batch)
+            scaler.scale(loss).backward()  # without fp16 the scaler passes everything on as it is
+            if params.clip_grad_norm is not None:
+                scaler.unscale_(optimiser)
+                torch.nn.utils.clip_grad_norm_(weights, params.clip_grad_norm)
+            scaler.step(optimiser)
+            scaler.update()
             total += loss.detach()
-        losses.append(float(total) / step)
-        if not math.isfinite(losses[-1]):
-            raise Diverged(f"the loss of epoch {epoch} is {losses[-1]}")
-        value = None
-        if judge is not None and (epoch % every == 0 or epoch == params.epochs):
-            metrics = judge()
-            value = metrics[monitor]
-            history.append((epoch, value))
-            if best is None or value > best[0]:
-                best = (value, epoch, metrics, snapshot(model))
-        report(epoch, losses[-1], value)
-    if best is None:
-        return Fit(params.epochs, {}, snapshot(model), losses, history)
-    return Fit(best[1], best[2], best[3], losses, history)
+        run.epoch = epoch
+        run.losses.append(float(total) / step)
+        if not math.isfinite(run.losses[-1]):
+            if checkpoint is not None:
+                checkpoint.remove()  # it would end in the same way again
+            raise Diverged(f"the loss of epoch {epoch} is {run.losses[-1]}")
+        last, value = epoch == params.epochs, None
+        if last or epoch % every == 0:
+            judgement = Judgement({}, {}) if judge is None else judge()
+            if judge is not None:
+                value = judgement.metrics[monitor]
+                run.history.append((epoch, value))
+                if run.best is None or value > run.best.value:
+                    run.best = Best(epoch, value, judgement, snapshot(model))
+            if stopper is not None and not last:
+                stopped = stopper.judge(epoch, run.losses[-1], judgement.metrics)
+        best = None if run.best is None else run.best.value
+        report(Progress(epoch, params.epochs, run.losses[-1], value, best, len(sampler)))
+        if stopped is not None:
+            break
+        if checkpoint is not None and not last and checkpoint.due(epoch):
+            checkpoint.save(run)
+    return _result(run, stopped)
 
 
-def snapshot(model: torch.nn.Module) -> State:
-    """A copy of the weights, on the CPU."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+def _result(run: Run, stopped: str | None) -> Fit:
+    kept = run.best or Best(run.epoch, math.nan, Judgement({}, {}), snapshot(run.model))
+    judgement = kept.judgement
+    return Fit(kept.epoch, judgement.metrics, kept.state, run.losses, run.history, judgement.per_user, stopped)
