@@ -1,46 +1,42 @@
-"""Lists of values -> every combination, in order."""
+"""Every combination of lists, in order."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Any
-
-from benchmark.config import ModelBlock
-from workbench.config import Document
+from benchmark.search.space import Configuration, Space
 from workbench.errors import UserError
 
-_DISTRIBUTIONS = {
-    "choice",
-    "randint",
-    "uniform",
-    "quniform",
-    "loguniform",
-    "qloguniform",
-    "normal",
-    "qnormal",
-    "lognormal",
-    "qlognormal",
-}
+MOST_COMBINATIONS = 100_000
 
 
-def grid(block: ModelBlock, document: Document) -> tuple[list[dict[str, Any]], list[str]]:
-    """All combinations of a model's parameters, the last key fastest, and the keys that vary.
+def exhaustive(space: Space, most: int | None) -> list[Configuration]:
+    """Every combination of the lists once, the last parameter fastest; the first `most` of them.
 
-    A list is a set of alternatives; anything else is one value. `hyper_max_evals` cuts the list of combinations short.
+    Raises
+    ------
+    UserError : a parameter is drawn from a distribution, a combination is refused, or there are far too many.
     """
-    at = ("experiment", "models", block.name)
-    axes: dict[str, list[Any]] = {}
-    for key, value in block.parameters.items():
-        if isinstance(value, list) and value and value[0] in _DISTRIBUTIONS:
-            raise UserError(
-                f"`{key}`: the distribution {value[0]!r} is not supported yet",
-                where=document.where((*at, key)),
-                mend="list the values",
-            )
-        if value == []:
-            raise UserError(
-                f"`{key}` is an empty list", where=document.where((*at, key)), mend="give at least one value"
-            )
-        axes[key] = value if isinstance(value, list) else [value]
-    combinations = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    return combinations[: block.meta.hyper_max_evals], [key for key, values in axes.items() if len(values) > 1]
+    for key in space.drawn:
+        raise UserError(
+            f"`{key}` is drawn from a distribution, and a grid goes through lists",
+            where=space.where(key),
+            mend="put `hyper_opt_alg: tpe` (or rand) and `hyper_max_evals` into `meta`, or list the values",
+        )
+    assert space.size is not None
+    refuse_too_many(space, most)
+    found: dict[str, Configuration] = {}
+    for place in range(space.size):
+        if len(found) == most:
+            break
+        configuration = space.point(space.units(place))
+        found.setdefault(space.identity(configuration), configuration)
+    return list(found.values())
+
+
+def refuse_too_many(space: Space, most: int | None) -> None:
+    """Raise UserError where all combinations are asked for, and there are more than anyone can try."""
+    if most is None and space.size is not None and space.size > MOST_COMBINATIONS:
+        raise UserError(
+            f"{space.name}: the lists have {space.size:,} combinations",
+            where=space.where(),
+            mend="put `hyper_max_evals` and `hyper_opt_alg: rand` (or tpe) into `meta`, or shorten the lists",
+        )
