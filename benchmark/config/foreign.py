@@ -7,7 +7,6 @@ from typing import Any
 from loguru import logger
 
 from workbench.config import Document, Location
-from workbench.errors import UserError
 
 WITHOUT_EFFECT = {
     "version": "no version of another framework is checked",
@@ -20,25 +19,12 @@ WITHOUT_EFFECT = {
     "dataloader": "there is one loader",
     "config_test": "the whole file is always checked before anything runs",
 }
-NOT_YET = {
-    "print_results_as_triplets": "results.json holds every value",
-}
 
 
 def set_aside(block: Any, document: Document, at: Location) -> Any:
-    """`block` without the keys that have no effect here, each named; a key that would change figures is refused."""
+    """`block` without the keys that have no effect here, each named."""
     if not isinstance(block, dict):
         return block
-    kept = {}
-    for key, value in block.items():
-        if key in WITHOUT_EFFECT:
-            logger.info("{}: `{}` has no effect here: {}", document.where((*at, key)), key, WITHOUT_EFFECT[key])
-        elif key in NOT_YET and value:
-            raise UserError(
-                f"`{key}` is not supported yet",
-                where=document.where((*at, key)),
-                mend=f"remove it; {NOT_YET[key]}",
-            )
-        elif key not in NOT_YET:
-            kept[key] = value
-    return kept
+    for key in (key for key in block if key in WITHOUT_EFFECT):
+        logger.info("{}: `{}` has no effect here: {}", document.where((*at, key)), key, WITHOUT_EFFECT[key])
+    return {key: value for key, value in block.items() if key not in WITHOUT_EFFECT}

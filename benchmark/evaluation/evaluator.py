@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,7 @@ class Evaluator:
         self._histories = histories
         self._n_items = n_items
         self._length = length or max(cutoffs)
+        self._shrink = 1
         self._mask = Mask(masked, n_items, device) if isinstance(masked, Sequence) else masked
         self.held_out = HeldOut(part, n_ids, threshold, self._length, device)
         if len(self.held_out.users) == 0:
@@ -82,6 +84,12 @@ class Evaluator:
                 mend="lower `relevance_threshold`",
             )
 
+    def with_smaller_blocks(self) -> Evaluator:
+        """The same, with half the scores held at a time."""
+        smaller = copy.copy(self)
+        smaller._shrink *= 2
+        return smaller
+
     @torch.inference_mode()
     def rank(self, model: Recommender) -> Ranking:
         """Lists of all judged users under the model's present weights."""
@@ -89,7 +97,7 @@ class Evaluator:
         model.eval()
         try:
             scorer = model.scorer() if self._histories is None else model.fold_in_scorer(self._histories)
-            return rank(scorer, self.held_out, self._mask, self._length, self._n_items, self._full)
+            return rank(scorer, self.held_out, self._mask, self._length, self._n_items, self._full, self._shrink)
         finally:
             model.train(training)
 

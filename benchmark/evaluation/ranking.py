@@ -79,7 +79,13 @@ class Mask:
 
 
 def rank(
-    score: Callable[[Tensor], Tensor], held_out: HeldOut, mask: Masker, k: int, n_items: int, full: bool = False
+    score: Callable[[Tensor], Tensor],
+    held_out: HeldOut,
+    mask: Masker,
+    k: int,
+    n_items: int,
+    full: bool = False,
+    shrink: int = 1,
 ) -> Ranking:
     """Rank all candidates for every judged user, in blocks.
 
@@ -88,12 +94,13 @@ def rank(
     score : users (B,) -> scores (B, I), a tensor of their own: it is written to.
     k : length of the lists; longer than I is cut to I and padded.
     full : whether to find the ranks of all relevant items too, for which every score is looked at again.
+    shrink : how many times smaller than usual the blocks are, where memory is short.
 
     Raises
     ------
     Diverged : a score is NaN.
     """
-    block = max(1, BLOCK_BYTES // (4 * n_items))
+    block = max(1, BLOCK_BYTES // shrink // (4 * n_items))
     watch = FullPass(held_out) if full else None
     parts: list[tuple[Tensor, Tensor]] = []
     for users in held_out.users.split(block):

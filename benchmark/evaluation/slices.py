@@ -19,6 +19,7 @@ from benchmark.data.dataset import Csr
 from benchmark.evaluation.full_ranks import FullRanks
 from benchmark.evaluation.held_out import HeldOut
 from benchmark.evaluation.ranking import Ranking
+from workbench.numbers import Number
 
 Grouped = Literal["users", "items"]
 PerUser = Callable[[Ranking], Mapping[str, Tensor]]
@@ -49,7 +50,7 @@ class SliceRow:
     slice: str
     group: str
     users: int
-    values: dict[str, float]
+    values: dict[str, Number]
 
 
 def group_by_count(counts: np.ndarray, begins: Sequence[int], least: int = 0) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -13,17 +13,18 @@ import numpy as np
 from loguru import logger
 
 from benchmark.evaluation.significance import Comparison, compare, compare_systems, require_finite
+from benchmark.reports.text import tab_separated
 from workbench.errors import UserError
 from workbench.files import write_text
 
 if TYPE_CHECKING:
-    from benchmark.reports.files import ModelResult
+    from benchmark.reports.report import ModelResult
 
 LEVEL = 0.05
 _HELD = 2**26  # per-user values held at a time: 512 MiB
 _AGAIN = "delete the results folder and run the experiment again"
 _IDS = ("users", "folds")  # of a per-user file: who was judged, and where; all else are metrics
-_TITLES = {
+TITLES = {
     "paired_ttest": "paired t-test",
     "wilcoxon_test": "Wilcoxon signed-rank test",
     "bootstrap_test": "paired bootstrap test",
@@ -31,53 +32,49 @@ _TITLES = {
 }
 
 
-def compare_models(
-    folder: Path,
-    results: Sequence[ModelResult],
-    tests: Sequence[str],
-    seed: int = 0,
-    suffix: str = "",
+def compare_results(
+    folder: Path, results: Sequence[ModelResult], tests: Sequence[str], seed: int = 0
 ) -> list[Comparison]:
-    """Compare every pair of rows of the table on every metric; writes `significance.tsv`.
+    """Compare every pair of rows of the table on every metric.
 
     Values that cannot be compared are an error in the log: they do not keep the table from being shown.
 
     Parameters
     ----------
     folder : of the results; `per_user/<stem>.npz` holds the values of each row.
-    suffix : follows the names of the metrics in the file.
     """
-    path = folder / "significance.tsv"
-    path.unlink(missing_ok=True)  # of an earlier run
     if not tests or len(results) < 2:
         return []
-    files = {result.name: folder / "per_user" / f"{result.stem}.npz" for result in results}
+    files = {result.row: folder / "per_user" / f"{result.stem}.npz" for result in results}
     try:
         comparisons = compare_files(files, tests, seed)
     except UserError as error:
         logger.error("the rows are not compared user by user: {}", error.render())
         comparisons = []
-    metrics = list(results[0].system)
-    if metrics:
-        systems = {result.name: np.array([result.system[metric] for metric in metrics]).T for result in results}
+    if metrics := list(results[0].system):
+        systems = {result.row: np.array([result.system[metric] for metric in metrics]).T for result in results}
         comparisons += compare_systems(systems, metrics)
-    if comparisons:
-        write_comparisons(path, comparisons, suffix)
     return comparisons
 
 
-def compare_files(files: Mapping[str, Path], tests: Sequence[str], seed: int = 0) -> list[Comparison]:
+def compare_files(
+    files: Mapping[str, Path], tests: Sequence[str], seed: int = 0, metrics: Sequence[str] | None = None
+) -> list[Comparison]:
     """Compare per-user files, name -> npz of `users` (E,) and (S, E) or (E,) values for each `Metric@k`.
 
     With `folds` (E,), a user that was judged in several test folds counts once, with the mean over them: the values
     of one user are not independent. The metrics are read a few at a time, so that memory stays bounded.
+
+    Parameters
+    ----------
+    metrics : which to compare; without it all, and the files must have the same ones.
 
     Raises
     ------
     UserError : a file is missing or damaged; two differ in their users, the order of these, or their metrics; a value
         is not finite.
     """
-    metrics, held = _shared_metrics(files)
+    metrics, held = _shared_metrics(files, metrics)
     step = max(1, _HELD // held)
     comparisons = []
     for start in range(0, len(metrics), step):
@@ -91,8 +88,7 @@ def write_comparisons(path: Path, comparisons: Sequence[Comparison], suffix: str
     rows = [_cells(each) | {"metric": each.metric + suffix} for each in comparisons]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     filled = [column for column in columns if any(row.get(column) for row in rows)]
-    lines = ["\t".join(filled)] + ["\t".join(row.get(column, "") for column in filled) for row in rows]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, tab_separated([filled, *([row.get(column, "") for column in filled] for row in rows)]))
 
 
 def clear_leaders(
@@ -110,8 +106,17 @@ def clear_leaders(
         pair = [(each.first, each.metric), (each.second, each.metric)]
         seen.update(pair)
         first_leads = (each.difference > 0) != (each.metric in smaller_is_better)
-        lost.update([pair[1] if first_leads else pair[0]] if _clear(each, test) else pair)
+        lost.update([pair[1] if first_leads else pair[0]] if is_clear(each, test) else pair)
     return seen - lost
+
+
+def is_clear(comparison: Comparison, test: str) -> bool:
+    """Whether a difference is more than chance: see `clear_leaders`."""
+    users, seeds = comparison.over_users, comparison.over_seeds
+    if users is None:
+        return seeds is not None and seeds.adjusted is not None and seeds.adjusted < LEVEL
+    settled = seeds is None or seeds.interval is None or seeds.interval.excludes_zero
+    return users.adjusted[test] < LEVEL and settled
 
 
 def footer(comparisons: Sequence[Comparison], test: str, folds: int = 1) -> str:
@@ -128,7 +133,7 @@ def footer(comparisons: Sequence[Comparison], test: str, folds: int = 1) -> str:
     pairs = "1 pair of rows" if family == 1 else f"{family} pairs of rows"
     users = f"{over_users[0].users:,} users, " + (f"{folds} folds (a user counts once), " if folds > 1 else "")
     text = (
-        f"† better than every other row: two-sided {_TITLES[test]} over {users}"
+        f"† better than every other row: two-sided {TITLES[test]} over {users}"
         f"p < {LEVEL:g} after Holm's correction over {pairs} for each metric"
     )
     replicates = {name: count for each in over_users for name, count in _replicates(each)}
@@ -137,14 +142,6 @@ def footer(comparisons: Sequence[Comparison], test: str, folds: int = 1) -> str:
         return f"{text}; with one replicate a row this speaks of users only, not of seeds"
     text += ", and the 95 % bootstrap interval over users and replicates excludes 0"
     return f"{text}; one replicate only, taken as it is: {', '.join(single)}" if single else text
-
-
-def _clear(comparison: Comparison, test: str) -> bool:
-    users, seeds = comparison.over_users, comparison.over_seeds
-    if users is None:
-        return seeds is not None and seeds.adjusted is not None and seeds.adjusted < LEVEL
-    settled = seeds is None or seeds.interval is None or seeds.interval.excludes_zero
-    return users.adjusted[test] < LEVEL and settled
 
 
 def _replicates(comparison: Comparison) -> Iterator[tuple[str, int]]:
@@ -178,17 +175,18 @@ def _text(number: float | None) -> str:
     return "" if number is None or np.isnan(number) else f"{number:.6g}"
 
 
-def _shared_metrics(files: Mapping[str, Path]) -> tuple[list[str], int]:
-    """The metrics of all files, in the order of the first one, and the values that one metric has in all of them."""
+def _shared_metrics(files: Mapping[str, Path], wanted: Sequence[str] | None) -> tuple[list[str], int]:
+    """The metrics to compare, in the order of the first file, and the values that one metric has in all of them."""
     reference = next(iter(files.values()))
     with _opened(reference) as arrays:
         judged = {name: arrays[name] for name in _IDS if name in arrays.files}
-        names = list(arrays.files)
+        names = [*judged, *(name for name in arrays.files if name not in judged and (wanted is None or name in wanted))]
     metrics = [name for name in names if name not in _IDS]
     held = 0
     for path in files.values():
         with _opened(path) as arrays:
-            if different := set(arrays.files) ^ set(names):
+            own = {name for name in arrays.files if name in _IDS or wanted is None or name in wanted}
+            if different := own ^ set(names):
                 raise UserError(
                     f"{', '.join(sorted(different))} stands in only one of this and {reference}",
                     where=path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,8 +39,18 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def results(*names: str, system: dict[str, dict[str, list[float]]] | None = None) -> Any:
-    return [SimpleNamespace(name=name, stem=name, system=(system or {}).get(name, {})) for name in names]
+def compare_and_write(
+    folder: Path,
+    names: Sequence[str],
+    tests: Sequence[str],
+    system: dict[str, dict[str, list[float]]] | None = None,
+    seed: int = 0,
+    suffix: str = "",
+) -> list[Comparison]:
+    rows: Any = [SimpleNamespace(row=name, stem=name, system=(system or {}).get(name, {})) for name in names]
+    found = report.compare_results(folder, rows, tests, seed)
+    report.write_comparisons(folder / "significance.tsv", found, suffix)
+    return found
 
 
 def compared(seed: int = 0, **values: np.ndarray) -> list[Comparison]:
@@ -55,7 +66,7 @@ def test_the_file_has_every_figure_under_its_name(tmp_path: Path) -> None:
         saved(tmp_path, name, Recall_at_20=array, HR_at_20=np.round(array))
     systems = {name: {"Gini@20": [0.5 + 0.01 * seed for seed in range(np.atleast_2d(array).shape[0])]}
                for name, array in values.items()}  # fmt: skip
-    found = report.compare_models(tmp_path, results(*values, system=systems), TESTS, seed=3)
+    found = compare_and_write(tmp_path, list(values), TESTS, systems, seed=3)
     rows = rows_of(tmp_path / "significance.tsv")
     assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
         (metric, *names)
@@ -100,7 +111,7 @@ def test_the_file_has_every_figure_under_its_name(tmp_path: Path) -> None:
 def test_columns_that_nothing_fills_are_left_out(tmp_path: Path) -> None:
     saved(tmp_path, "a", Recall_at_20=noisy(0.02, seeds=1))
     saved(tmp_path, "b", Recall_at_20=BASE)
-    report.compare_models(tmp_path, results("a", "b"), ["paired_ttest"])
+    compare_and_write(tmp_path, "ab", ["paired_ttest"])
     (row,) = rows_of(tmp_path / "significance.tsv")
     assert list(row) == [
         "metric", "first", "second", "users", "seeds_first", "seeds_second", "difference", "se_users", "low", "high",
@@ -108,10 +119,9 @@ def test_columns_that_nothing_fills_are_left_out(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_nothing_is_written_without_a_test_or_a_second_model(tmp_path: Path) -> None:
-    assert report.compare_models(tmp_path, results("a", "b"), []) == []
-    assert report.compare_models(tmp_path, results("a"), TESTS) == []
-    assert not list(tmp_path.iterdir())
+def test_nothing_is_compared_without_a_test_or_a_second_model(tmp_path: Path) -> None:
+    assert compare_and_write(tmp_path, "ab", []) == []
+    assert compare_and_write(tmp_path, "a", TESTS) == []
 
 
 def test_reading_a_few_metrics_at_a_time_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +189,7 @@ def test_undefined_system_values_leave_empty_cells(tmp_path: Path, log: list[str
     for name, lift in (("a", 0.1), ("b", 0.0)):
         saved(tmp_path, name, Recall_at_20=noisy(lift))
     system = {"a": {"AUC@20": [0.5, 0.6, 0.7]}, "b": {"AUC@20": [0.5, np.nan, 0.4]}}
-    report.compare_models(tmp_path, results("a", "b", system=system), ["paired_ttest"], suffix=" (5 neg.)")
+    compare_and_write(tmp_path, "ab", ["paired_ttest"], system, suffix=" (5 neg.)")
     recall, auc = rows_of(tmp_path / "significance.tsv")
     assert (recall["metric"], auc["metric"]) == ("Recall@20 (5 neg.)", "AUC@20 (5 neg.)")
     assert recall["difference"] and recall["p_welch_seeds"]
@@ -193,12 +203,10 @@ def test_undefined_values_of_users_are_an_error_in_the_log_that_names_the_metric
 ) -> None:
     saved(tmp_path, "a", Recall_at_20=BASE)
     saved(tmp_path, "b", Recall_at_20=np.where(np.arange(60) == 5, np.nan, BASE))
-    (tmp_path / "significance.tsv").write_text("of an earlier run")
-    assert report.compare_models(tmp_path, results("a", "b"), ["paired_ttest"]) == []
-    assert not (tmp_path / "significance.tsv").exists()
+    assert compare_and_write(tmp_path, "ab", ["paired_ttest"]) == []
     assert any("1 of 60 values of Recall@20" in line and "leave Recall out of the metrics" in line for line in log)
     system = {name: {"Gini@20": [0.5, 0.6]} for name in "ab"}
-    (found,) = report.compare_models(tmp_path, results("a", "b", system=system), ["paired_ttest"])
+    (found,) = compare_and_write(tmp_path, "ab", ["paired_ttest"], system)
     assert found.metric == "Gini@20"
 
 
@@ -220,6 +228,14 @@ def test_other_metrics_are_refused_by_name(tmp_path: Path) -> None:
     files = {"a": saved(tmp_path, "a", Recall_at_20=BASE), "b": saved(tmp_path, "b", HR_at_20=BASE)}
     with pytest.raises(UserError, match=r"b\.npz: HR@20, Recall@20 stands in only one of this and .*a\.npz"):
         report.compare_files(files, TESTS)
+
+
+def test_of_files_with_different_metrics_those_that_are_named_are_compared(tmp_path: Path) -> None:
+    files = {"a": saved(tmp_path, "a", Recall_at_20=BASE, HR_at_20=BASE), "b": saved(tmp_path, "b", HR_at_20=BASE / 2)}
+    (found,) = report.compare_files(files, ["paired_ttest"], metrics=["HR@20"])
+    assert (found.metric, found.difference) == ("HR@20", pytest.approx(BASE.mean() / 2))
+    with pytest.raises(UserError, match="Recall@20 stands in only one"):
+        report.compare_files(files, ["paired_ttest"], metrics=["HR@20", "Recall@20"])
 
 
 @pytest.mark.parametrize(

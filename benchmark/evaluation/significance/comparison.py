@@ -28,6 +28,7 @@ from benchmark.evaluation.significance.tests import (
     wilcoxon,
 )
 from workbench.errors import UserError
+from workbench.numbers import Number
 
 TESTS = ("paired_ttest", "wilcoxon_test", "bootstrap_test", "permutation_test")
 _SLACK = 1e-11  # of the mean value: two resampled means that are closer than this are equal but for rounding
@@ -47,14 +48,14 @@ class OverUsers:
     adjusted : the same after Holm's correction over the pairs of models on this metric.
     """
 
-    error: float
+    error: Number
     interval: Interval
     bca: Interval
-    effect: float
+    effect: Number
     effect_interval: Interval
     rank_biserial: float | None
-    p: dict[str, float]
-    adjusted: dict[str, float]
+    p: dict[str, Number]
+    adjusted: dict[str, Number]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class OverSeeds:
     """
 
     spreads: tuple[float | None, float | None]
-    error: float
+    error: Number
     interval: Interval | None
     p: float | None
     adjusted: float | None
@@ -94,7 +95,7 @@ class Comparison:
     metric: str
     replicates: tuple[int, int]
     users: int
-    difference: float
+    difference: Number
     over_users: OverUsers | None
     over_seeds: OverSeeds | None
 

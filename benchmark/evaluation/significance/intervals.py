@@ -7,14 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from workbench.numbers import Number
+
 _TAILS = np.array([0.025, 0.975])
 
 
 class Interval(NamedTuple):
     """A 95 % interval."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
 
     @property
     def excludes_zero(self) -> bool:

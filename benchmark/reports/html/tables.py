@@ -1,0 +1,222 @@
+"""The tables of the page: figures, cost ledger and trials, as headings and cells."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from benchmark.reports.costs import chosen_records
+from benchmark.reports.figures import clear_leads, figures_of
+from benchmark.reports.html.costs import Bill, cost_of
+from benchmark.reports.html.figures.cutoffs import cutoff_of
+from benchmark.reports.html.trials import Tried, chosen_settings
+from benchmark.reports.html.words import DASH, amount, duration, figure, setting, shorten
+from benchmark.reports.report import ModelResult, Report
+
+
+def _key(value: float) -> str:
+    return f"{value:.9g}"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Of a column. `k`: the cutoff that it belongs to; `about`: an explanation; `group`: what stands above it."""
+
+    text: str
+    numeric: bool = True
+    k: int | None = None
+    about: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes
+    ----------
+    key : what it is sorted by; empty where there is nothing, which stays last.
+    mark : best, second or chosen; lead: a clear one.
+    note : small print beside it.
+    pairs : parameters and their values, in the place of the text.
+    """
+
+    text: str
+    key: str = ""
+    mark: str = ""
+    lead: bool = False
+    note: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def of(value: float | None, text: str) -> Cell:
+        known = value is not None and math.isfinite(value)
+        return Cell(text, _key(value) if known and value is not None else "")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first cell of a row is its heading. `sums`: the last line, of all rows together."""
+
+    headings: list[Heading]
+    rows: list[list[Cell]]
+    sums: list[Cell] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """What stands above the headings, and over how many columns; empty where nothing does."""
+        found: list[tuple[str, int]] = []
+        for heading in self.headings:
+            if found and found[-1][0] == heading.group:
+                found[-1] = heading.group, found[-1][1] + 1
+            else:
+                found.append((heading.group, 1))
+        return found if any(name for name, _ in found) else []
+
+
+def results_table(report: Report) -> Table:
+    """A row a model: the figures, what was chosen by what, and what it took."""
+    rows = report.models
+    leads = clear_leads(report)
+    headings = [Heading("Model", numeric=False)]
+    columns = [[Cell(row.row, row.row.casefold()) for row in rows]]
+    for metric in report.metrics:
+        headings.append(Heading(metric + report.suffix, k=cutoff_of(metric)))
+        columns.append(_metric_column(report, metric, leads))
+    by = "the test part" if report.chosen_on_test else "validation"
+    headings += [
+        Heading(_chooser(report), about=f"the figure that chose, on {by}"),
+        Heading("Chosen", numeric=False, about="parameters that varied, and the epoch whose weights were kept"),
+        Heading("Time", about="wall time of all trials together"),
+        Heading("Memory", about="largest peak of the chosen trial"),
+        Heading("Weights", about="of the model that was chosen"),
+    ]
+    bills = [cost_of(row) for row in rows]
+    columns += [
+        [_validation(row, len(_monitors(report)) > 1) for row in rows],
+        [_choice(row) for row in rows],
+        [Cell.of(bill.total.seconds, duration(bill.total.seconds)) for bill in bills],
+        [Cell.of(bill.chosen.memory_mb, _megabytes(bill.chosen.memory_mb)) for bill in bills],
+        [Cell.of(bill.weights, amount(bill.weights)) for bill in bills],
+    ]
+    known = [place for place, column in enumerate(columns) if any(cell.key for cell in column)]
+    return Table(
+        [headings[place] for place in known], [[columns[place][row] for place in known] for row in range(len(rows))]
+    )
+
+
+def _metric_column(report: Report, metric: str, leads: set[tuple[str, str]]) -> list[Cell]:
+    cells = []
+    for row, each in zip(report.models, figures_of(report, metric, leads), strict=True):
+        value = row.test.get(metric, math.nan)
+        text, key = (each.text, _key(value)) if math.isfinite(value) else (DASH, "")
+        cells.append(Cell(text, key, each.rank or "", each.leads, f"±{each.spread}" if each.spread else ""))
+    return cells
+
+
+def _monitors(report: Report) -> list[str]:
+    return list(dict.fromkeys(row.monitor for row in report.models if row.validation is not None))
+
+
+def _chooser(report: Report) -> str:
+    monitors = _monitors(report)
+    part = "Test" if report.chosen_on_test else "Validation"
+    return f"{part} {monitors[0]}" if len(monitors) == 1 else part
+
+
+def _validation(row: ModelResult, named: bool) -> Cell:
+    if row.validation is None or not math.isfinite(row.validation):
+        return Cell(DASH)
+    return Cell(figure(row.validation), _key(row.validation), note=row.monitor if named else "")
+
+
+def _choice(row: ModelResult) -> Cell:
+    pairs = tuple((shorten(key, 40), setting(value)) for key, value in chosen_settings(row))
+    note = f"first of {len(row.chosen)} folds" if pairs and len(row.chosen) > 1 else ""
+    return Cell("" if pairs else DASH, ", ".join(f"{key}={value}" for key, value in pairs), note=note, pairs=pairs)
+
+
+def _megabytes(value: float | None) -> str:
+    return DASH if value is None else f"{amount(value)} MB"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A column of the ledger. `summed`: whether a sum over rows says anything; `only`: the one group that has it."""
+
+    title: str
+    take: Callable[[Bill], float | None]
+    show: Callable[[float | None], str]
+    summed: bool = False
+    only: str = ""
+
+
+_ENTRIES = (
+    _Entry("Wall", lambda bill: bill.seconds, duration, summed=True),
+    _Entry("CPU", lambda bill: bill.cpu_seconds, duration, summed=True),
+    _Entry("Memory, MB", lambda bill: bill.memory_mb, amount),
+    _Entry("GPU, MB", lambda bill: bill.gpu_memory_mb, amount),
+    _Entry("Energy, J", lambda bill: bill.energy_joules, amount, summed=True),
+    _Entry("Samples/s", lambda bill: bill.samples_per_second, amount, only="Chosen"),
+)
+
+
+def ledger(report: Report) -> Table:
+    """What each row took, all trials together and the chosen one. Rows without a trial are not in it, and neither are
+    columns of which nothing is known."""
+    rows = [row for row in report.models if row.trials or chosen_records(row)]
+    costs = [cost_of(row) for row in rows]
+    headings = [Heading("Model", numeric=False)]
+    columns = [[Cell(row.row, row.row.casefold()) for row in rows] + [Cell("all")]]
+
+    def add(
+        group: str, title: str, values: list[float | None], show: Callable[[float | None], str], sums: bool
+    ) -> None:
+        headings.append(Heading(title, group=group))
+        together = sum(value for value in values if value is not None)
+        columns.append([*(Cell.of(value, show(value)) for value in values), Cell(show(together) if sums else "")])
+
+    add("All trials", "Trials", [cost.trials for cost in costs], amount, True)
+    add("All trials", "Failed", [cost.failed for cost in costs], amount, True)
+    for group, bills in (("All trials", [cost.total for cost in costs]), ("Chosen", [cost.chosen for cost in costs])):
+        for entry in _ENTRIES:
+            values = [entry.take(bill) for bill in bills]
+            if entry.only in ("", group) and any(value is not None for value in values):
+                add(group, entry.title, values, entry.show, entry.summed and group == "All trials")
+    add("Chosen", "Weights", [cost.weights for cost in costs], amount, False)
+    lines = [list(line) for line in zip(*columns, strict=True)]
+    return Table(headings, lines[:-1], lines[-1] if len(rows) > 1 else [])
+
+
+def trials_table(row: ModelResult, tried: Sequence[Tried], most: int) -> Table:
+    """The trials of a row, the best first, then those that failed."""
+    tried = sorted(tried, key=lambda each: (each.failed is not None, -(each.value or 0.0)))[:most]
+    headings = [Heading(shorten(key, 40), all(_is_number(each.settings[key]) for each in tried)) for key in row.varied]
+    headings = headings or [Heading("Configuration", numeric=False)]
+    headings += [Heading(row.monitor), Heading("Epoch"), Heading("Time"), Heading("Outcome", numeric=False)]
+    return Table(headings, [_trial(row, each) for each in tried])
+
+
+def _trial(row: ModelResult, each: Tried) -> list[Cell]:
+    cells = [Cell(setting(each.settings[key]), _sort_key(each.settings[key])) for key in row.varied]
+    cells = cells or [Cell(each.text, each.text)]
+    seconds = each.record.get("cost", {}).get("seconds")
+    epoch = each.record.get("epoch")
+    outcome = each.failed or each.record.get("stopped") or ""
+    return [
+        *cells,
+        Cell.of(each.value, DASH if each.value is None else figure(each.value)),
+        Cell.of(epoch, DASH if epoch is None else str(epoch)),
+        Cell.of(seconds, duration(seconds)),
+        Cell(shorten(outcome, 300), outcome, "chosen" if each.chosen else "", note="chosen" if each.chosen else ""),
+    ]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _sort_key(value: object) -> str:
+    return repr(value) if _is_number(value) else json.dumps(value, default=str)
