@@ -80,7 +80,7 @@ class Measures:
     def candidates_label(self, experiment: Experiment) -> str:
         """Which items are ranked, in words."""
         if experiment.negative_sampling is not None:
-            return experiment.negative_sampling.label(experiment.random_seed, self.fewest)
+            return experiment.negative_sampling.label(experiment.random_seeds, self.fewest)
         return {"train": "full ranking of the training items", "all": "full ranking of all items"}[self.candidates]
 
     def record(self, experiment: Experiment) -> dict[str, Any]:
@@ -91,7 +91,10 @@ class Measures:
             "relevance_threshold": self.threshold,
             "cutoffs": self.cutoffs,
             "legacy": self.legacy,
-            "side_information": [side.model_dump(mode="json") for side in experiment.data_config.side_information],
+            "side_information": {
+                features.name: [side.model_dump(mode="json") for side in features.loaders]
+                for features in experiment.data_config.feature_sets
+            },
             "selection": "validation only" if self.legacy is None else f"as {self.legacy}; see the names of the rows",
         }
 

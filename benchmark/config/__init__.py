@@ -2,7 +2,15 @@
 
 from benchmark.config.data import DataConfig
 from benchmark.config.evaluation import Evaluation
-from benchmark.config.experiment import Experiment, ExperimentFile, Meta, ModelBlock, read_experiment_config
+from benchmark.config.experiment import (
+    Experiment,
+    ExperimentFile,
+    ModelBlock,
+    read_experiment_config,
+    read_experiment_configs,
+)
+from benchmark.config.feature_sets import FeatureSet
+from benchmark.config.meta import Meta
 from benchmark.config.side_information import SideInformation
 from benchmark.config.splitting import SplitSettings, Splitting, SplittingRule, read_split_config
 
@@ -11,6 +19,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "ExperimentFile",
+    "FeatureSet",
     "Meta",
     "ModelBlock",
     "SideInformation",
@@ -18,5 +27,6 @@ __all__ = [
     "Splitting",
     "SplittingRule",
     "read_experiment_config",
+    "read_experiment_configs",
     "read_split_config",
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from benchmark.config.feature_sets import FeatureSet
 from benchmark.config.side_information import SideInformation
 from benchmark.data.formats.layout import Columns, Format, Layout
 from benchmark.data.interactions import Duplicates
@@ -81,7 +82,10 @@ class DataConfig(TableSettings):
 
     missing_rate : share of the items whose features are taken away, or several shares: an axis of the experiment.
     missing_items : whether all modalities lose those of the same items, or each of its own (`independent`).
+    feature_sets : what `side_information` names, see `read_feature_sets`: another axis of the experiment.
     """
+
+    model_config = ConfigDict(populate_by_name=False)  # `feature_sets` is no key of the file
 
     strategy: Literal["fixed", "dataset", "hierarchy", "mmrec"]
     dataset_path: str | None = None
@@ -93,7 +97,7 @@ class DataConfig(TableSettings):
     root_folder: str | None = None
     missing_rate: Annotated[list[Rate], BeforeValidator(as_list), Field(min_length=1)] = [0.0]
     missing_items: MissingItems = "same"
-    side_information: list[SideInformation] = []
+    feature_sets: Annotated[list[FeatureSet], Field(alias="side_information")] = [FeatureSet()]
 
     @model_validator(mode="after")
     def _paths(self) -> DataConfig:
@@ -113,12 +117,21 @@ class DataConfig(TableSettings):
         return self
 
     @model_validator(mode="after")
-    def _modalities(self) -> DataConfig:
-        names = [side.modality for side in self.side_information]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two loaders of one modality: {', '.join(names)}")
-        if self.missing_rate != [0.0] and not names:
+    def _axes(self) -> DataConfig:
+        if self.missing_rate != [0.0] and not self.side_information:
             raise ValueError("missing_rate takes features away, and side_information loads none")
         if len(set(self.missing_rate)) < len(self.missing_rate):
             raise ValueError("missing_rate names a share twice")
+        sizes = {"missing_rate": len(self.missing_rate), "set of features": len(self.feature_sets)}
+        axis = next((name for name, size in sizes.items() if size > 1), None)
+        if axis is not None and any(each.drops for each in self.feature_sets):
+            raise ValueError(
+                f"under `missing: drop` each {axis} leaves another data set: "
+                "run one experiment for each, or take another policy"
+            )
         return self
+
+    @property
+    def side_information(self) -> list[SideInformation]:
+        """The loaders of all sets, each once."""
+        return list(dict.fromkeys(side for each in self.feature_sets for side in each.loaders))

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from loguru import logger
-from pydantic import Field, PositiveInt, field_validator, model_validator
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 from benchmark.config.data import DataConfig
 from benchmark.config.evaluation import Evaluation
+from benchmark.config.executor import ExecutorSettings
+from benchmark.config.feature_sets import read_feature_sets
 from benchmark.config.foreign import set_aside
+from benchmark.config.meta import Meta
 from benchmark.config.prefiltering import Prefiltering
 from benchmark.config.sampling import NegativeSampling
 from benchmark.config.splitting import Splitting
-from workbench.config import Document, Settings, read_yaml, validate
+from benchmark.config.tracking import TrackingSettings
+from workbench.config import Document, Settings, apply_overrides, as_list, read_yaml, validate
 from workbench.errors import UserError
 
-
-class Meta(Settings):
-    """The `meta` block of a model."""
-
-    hyper_opt_alg: Literal["grid"] = "grid"
-    hyper_max_evals: PositiveInt | None = None
-    validation_metric: str | None = None
-    validation_rate: PositiveInt = 1
-    verbose: bool = True
-    save_recs: bool = False
-    save_weights: bool = False
-    restore: bool = False  # without effect: finished trials are always used again
-    optimize_internal_loss: Literal[False] = False
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Experiment(Settings):
@@ -38,7 +31,15 @@ class Experiment(Settings):
 
     seeds : seeds under which the chosen configuration is trained and tested, or how many of them, counted up from the
         model's own; the table then shows mean and deviation.
+    random_seeds : seeds of whatever is drawn outside the models, the split above all. Under several the split is made
+        under each, and all of them are test folds of the experiment; each draws its negatives, its noise and its
+        missing features under its own.
+    threads : of the processor, for each trial.
+    executor : where trials run; tracking : other systems that are told of them.
+    print_results_as_triplets : whether figures are also written as model, metric and value.
     """
+
+    model_config = ConfigDict(populate_by_name=False)  # `random_seeds` is no key of the file
 
     dataset: str
     data_config: DataConfig
@@ -52,7 +53,11 @@ class Experiment(Settings):
     backend: Literal["pytorch"] = "pytorch"
     gpu: int = -1
     external_models_path: str | None = None
-    random_seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    random_seeds: Annotated[list[Seed], BeforeValidator(as_list), Field(alias="random_seed", min_length=1)] = [42]
+    threads: PositiveInt | None = None
+    executor: ExecutorSettings = ExecutorSettings()
+    tracking: TrackingSettings | None = None
+    print_results_as_triplets: bool = False
     binarize: bool = False
     align_side_with_train: Literal[True] = True
 
@@ -90,10 +95,12 @@ class Experiment(Settings):
             raise ValueError("the strategy dataset needs a `splitting` block")
         if data.strategy != "dataset" and self.prefiltering:
             raise ValueError(f"the strategy {data.strategy} reads ready parts: remove `prefiltering`")
-        if len(data.missing_rate) > 1 and any(side.missing.policy == "drop" for side in data.side_information):
+        if len(set(self.random_seeds)) < len(self.random_seeds):
+            raise ValueError("random_seed names a seed twice")
+        if len(self.random_seeds) > 1 and self.splitting is None:  # and so the strategy is not `dataset`
             raise ValueError(
-                "under `missing: drop` each missing_rate leaves another data set: "
-                "run one experiment a rate, or take another policy"
+                f"random_seed lists seeds to split under, and the strategy {data.strategy} reads ready parts: "
+                "keep one, or add a validation_splitting that draws"
             )
         seeded = [name for name, given in self.models.items() if isinstance((given or {}).get("seed"), list)]
         if self.seeds is not None and seeded:
@@ -101,6 +108,11 @@ class Experiment(Settings):
                 f"`seeds` repeats what was chosen, and {seeded[0]} chooses among a list under `seed`: keep one"
             )
         return self
+
+    @property
+    def random_seed(self) -> int:
+        """The seed of what is drawn once for the whole experiment; of one split, its seed."""
+        return self.random_seeds[0]
 
     @property
     def cutoffs(self) -> list[int]:
@@ -126,21 +138,54 @@ class ExperimentFile:
     document : the YAML with its lines, for messages about model parameters.
     experiment : the settings.
     models : the entries of `models`, in the order of the file.
+    text : the file word for word, or written anew where the command line or a list of data sets makes it another.
     """
 
     document: Document
     experiment: Experiment
     models: list[ModelBlock]
+    text: str
 
     def path(self, given: str) -> Path:
         """A path of the file: relative to the file's folder, `{0}` is the data set."""
         return self.document.path.parent / given.replace("{0}", self.experiment.dataset)
 
+    def under_seed(self, seed: int) -> ExperimentFile:
+        """The same file as one of its splits sees it, under the seed of that split."""
+        return replace(self, experiment=self.experiment.model_copy(update={"random_seeds": [seed]}))
+
 
 def read_experiment_config(path: str | Path) -> ExperimentFile:
-    """Read and check an experiment file (model parameters are checked later, by the model that owns them)."""
-    document = read_yaml(path)
-    extra = sorted(set(document.data) - {"experiment"})
+    """Read and check an experiment file of one data set; see `read_experiment_configs`."""
+    first, *others = read_experiment_configs(path)
+    if others:
+        raise UserError(
+            f"{1 + len(others)} data sets, and one is expected here",
+            where=first.document.where(("experiment", "dataset")),
+            mend="keep one",
+        )
+    return first
+
+
+def read_experiment_configs(path: str | Path, overrides: Iterable[tuple[str, str]] = ()) -> list[ExperimentFile]:
+    """Read and check an experiment file (model parameters are checked later, by the model that owns them).
+
+    Parameters
+    ----------
+    overrides : dotted keys of the file and their values, see `workbench.config.apply_overrides`.
+
+    Returns
+    -------
+    One file a data set, in the order of `dataset`; its document is what the file would be for that data set alone.
+
+    Raises
+    ------
+    UserError : a fault in the file, with its line.
+    """
+    as_written = read_yaml(path)
+    source = as_written.path.read_text(encoding="utf-8-sig")
+    document = apply_overrides(as_written, overrides, root="experiment")
+    extra = sorted(map(str, set(document.data) - {"experiment"}))
     if extra or "experiment" not in document.data:
         raise UserError(
             f"unknown key `{extra[0]}`" if extra else "the key `experiment` is missing",
@@ -153,16 +198,35 @@ def read_experiment_config(path: str | Path) -> ExperimentFile:
         for key in ("data_config", "evaluation"):
             if key in block:
                 block[key] = set_aside(block[key], document, (*at, key))
-    experiment = validate(Experiment, block, document, at)
-    models = [_model_block(name, parameters or {}, document) for name, parameters in experiment.models.items()]
-    return ExperimentFile(document, experiment, models)
+        data = block.get("data_config")
+        if isinstance(data, dict) and "side_information" in data:
+            here = (*at, "data_config", "side_information")
+            data["side_information"] = read_feature_sets(data["side_information"], document, here)
+    experiments = [validate(Experiment, each, document, at) for each in _one_each(block, document)]
+    models = [_model_block(name, given or {}, document) for name, given in experiments[0].models.items()]
+    files = []
+    for experiment in experiments:
+        own = {"experiment": {**document.data["experiment"], "dataset": experiment.dataset}}
+        text = source if own == as_written.data else yaml.safe_dump(own, sort_keys=False, allow_unicode=True)
+        files.append(ExperimentFile(replace(document, data=own), experiment, models, text))
+    return files
+
+
+def _one_each(block: Any, document: Document) -> list[Any]:
+    """The block once for each data set that it names."""
+    given = block.get("dataset") if isinstance(block, dict) else None
+    if not isinstance(given, list):
+        return [block]
+    if not given or any(given.count(name) > 1 for name in given):
+        raise UserError(
+            "`experiment.dataset` names no data set" if not given else "`experiment.dataset` names a data set twice",
+            where=document.where(("experiment", "dataset")),
+            mend="name each data set once",
+        )
+    return [{**block, "dataset": name} for name in given]
 
 
 def _model_block(name: str, parameters: dict[str, Any], document: Document) -> ModelBlock:
     at = ("experiment", "models", name, "meta")
     meta = validate(Meta, parameters.get("meta") or {}, document, at)
-    if meta.restore:
-        logger.info(
-            "{}: `restore` has no effect: finished trials are always used again", document.where((*at, "restore"))
-        )
     return ModelBlock(name, {key: value for key, value in parameters.items() if key != "meta"}, meta)

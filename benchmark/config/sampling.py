@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
@@ -39,11 +40,12 @@ class NegativeSampling(Settings):
         assert self.files is not None
         return self.files[0] if part == "test" else self.files[-1]
 
-    def label(self, seed: int, fewest: int | None = None) -> str:
+    def label(self, seeds: Sequence[int], fewest: int | None = None) -> str:
         """What every table and record says of the candidates; `fewest`: what a user has at least, where known."""
         if self.strategy == "random":
             short = "" if fewest is None or fewest >= (self.num_items or 0) else f" (fewest: {fewest})"
-            return f"sampled candidates: {self.num_items} random negatives a user{short}, seed {seed}"
+            drawn = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+            return f"sampled candidates: {self.num_items} random negatives a user{short}, {drawn}"
         assert self.files is not None
         return f"sampled candidates: negatives of {' and '.join(self.files)}"
 

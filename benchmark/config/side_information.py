@@ -20,6 +20,9 @@ _WITHOUT_EFFECT = {
 }
 
 
+Paths = str | list[str]
+
+
 class MissingSettings(Settings):
     """What happens to items without features; a plain string is a policy with its default settings.
 
@@ -59,16 +62,17 @@ class SideInformation(Settings):
 
     Elliot's three loaders each name their modality and take the path as `visual_features`, `textual_features` or
     `audio_features`; `Attribute` takes any `name`, and the path as `features`. A path is a feature table, a folder of
-    `.npy` files, or a matrix (`.npy`), whose rows are item numbers or, with `ids`, the items of a file. `source`
-    says what the rows are of: `items`, or `interactions` (reviews), which are averaged over an item's training rows.
+    `.npy` files, or a matrix (`.npy`), whose rows are item numbers or, with `ids`, the items of a file. Several paths
+    are alternatives. `source` says what the rows are of: `items`, or `interactions` (reviews), which are averaged over
+    an item's training rows.
     """
 
     dataloader: Literal["VisualAttribute", "TextualAttribute", "AudioAttribute", "Attribute"]
     name: Annotated[str, Field(pattern=r"^[\w.+-]+$")] | None = None
-    features: str | None = None
-    visual_features: str | None = None
-    textual_features: str | None = None
-    audio_features: str | None = None
+    features: Paths | None = None
+    visual_features: Paths | None = None
+    textual_features: Paths | None = None
+    audio_features: Paths | None = None
     ids: str | None = None
     source: Literal["items", "interactions"] = "items"
     missing: MissingSettings = MissingSettings(policy="error")
@@ -98,10 +102,12 @@ class SideInformation(Settings):
         if given != own:
             takes = "the keys name and features" if general else f"the key {own[0]}"
             raise ValueError(f"{self.dataloader} takes {takes}, given: {', '.join(given) or 'none'}")
-        is_matrix = self.path.endswith(".npy")
-        if self.ids is not None and not is_matrix:
+        if not all(self.paths) or len(set(self.paths)) < len(self.paths):
+            raise ValueError(f"{self._path_key} names a path twice, or an empty one")
+        matrices = [path.endswith(".npy") for path in self.paths]
+        if self.ids is not None and not all(matrices):
             raise ValueError("`ids` names the rows of a matrix (.npy); other sources name theirs themselves")
-        if self.source == "interactions" and is_matrix and self.ids is None:
+        if self.source == "interactions" and any(matrices) and self.ids is None:
             raise ValueError("a matrix of interactions needs `ids`, one <user>__<item> a line")
         return self
 
@@ -111,6 +117,21 @@ class SideInformation(Settings):
         return str(self.name) if self.dataloader == "Attribute" else _FEATURE_KEY[self.dataloader]
 
     @property
+    def paths(self) -> list[str]:
+        """The alternatives, as the file has them."""
+        given = getattr(self, self._path_key)
+        return [given] if isinstance(given, str) else list(given)
+
+    @property
     def path(self) -> str:
-        """Where the features lie, as the file has it."""
-        return str(self.features or getattr(self, f"{self.modality}_features"))
+        """Where the features lie, of a loader without alternatives."""
+        (path,) = self.paths
+        return path
+
+    def reading(self, path: str) -> SideInformation:
+        """The same loader of one path."""
+        return self.model_copy(update={self._path_key: path})
+
+    @property
+    def _path_key(self) -> str:
+        return "features" if self.dataloader == "Attribute" else f"{self.modality}_features"

@@ -147,3 +147,8 @@ def _read_map(path: Path) -> IdMap | None:
         return None
     raw = {str(number): identifier for identifier, number in read_numbers(path).items()}
     return None if all(number == identifier for number, identifier in raw.items()) else IdMap(path, raw)
+
+
+def raw_of(ids: Sequence[str], known: IdMap | None) -> list[str]:
+    """The raw ids behind those of the parts."""
+    return list(ids) if known is None else [known.raw.get(identifier, identifier) for identifier in ids]

@@ -1,8 +1,8 @@
-"""What all rows of one experiment share, and how a row is tuned."""
+"""What all rows of one experiment share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -12,46 +12,22 @@ import torch
 from benchmark.config import ExperimentFile
 from benchmark.experiment.fold import Fold, Shelf
 from benchmark.experiment.judges import Judges
-from benchmark.experiment.rows import Row
-from benchmark.load.interactions import Splits
+from benchmark.experiment.rows import Row, conditions_of
+from benchmark.load.interactions import Splits, seeds_of
 from benchmark.load.negatives import write_negatives
 from benchmark.measures import Measures
-from benchmark.models.base import MultimodalParams, Params, Recommender, choose_modalities
-from benchmark.search.sweep import Chosen, Sweep
+from benchmark.models.base import MultimodalParams, Params, Recommender, TrainingParams, choose_modalities
+from benchmark.search.executors import job_device
 from benchmark.search.trial import Protocol, Trial
+from benchmark.training.precision import check_precision
+from workbench.config import located
 from workbench.errors import UserError
 from workbench.files import fingerprint, sha256_file
 from workbench.journal import Journal
 
-Configurations = list[list[list[Trial]]]  # [test fold][configuration][validation fold]
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """A row whose configuration is chosen.
-
-    Attributes
-    ----------
-    sweep : where its trials ran.
-    choices : what was chosen, one a test fold.
-    replicates : the chosen configuration under every seed and on every validation fold, a list a test fold.
-    configurations : all that could be chosen.
-    """
-
-    row: Row
-    sweep: Sweep
-    choices: list[Chosen]
-    replicates: list[list[Trial]]
-    configurations: Configurations
-
-    @property
-    def several(self) -> bool:
-        """Whether there was anything to choose."""
-        return len(self.configurations[0]) > 1
-
 
 class Bench:
-    """The splits of an experiment under each missing rate, and the folder that its results go to."""
+    """The splits of an experiment under every condition, and the folder that its results go to."""
 
     def __init__(
         self,
@@ -64,13 +40,17 @@ class Bench:
         self.file, self.measures, self.folder = file, measures, folder
         self._device = device
         self.chosen_on_test = measures.legacy is not None and splits[0][0].validation is None
-        shelf = Shelf()
+        shelf, files = Shelf(), [file.under_seed(seed) for seed in seeds_of(file, splits)]
         judges = [
-            [Judges(file, dataset, measures, device, self.chosen_on_test) for dataset in inner] for inner in splits
+            [Judges(own, dataset, measures, device, self.chosen_on_test) for dataset in inner]
+            for own, inner in zip(files, splits, strict=True)
         ]
         self._folds = {
-            rate: [[Fold(file, each, rate, device, shelf) for each in inner] for inner in judges]
-            for rate in file.experiment.data_config.missing_rate
+            condition: [
+                [Fold(own, each, condition, device, shelf) for each in inner]
+                for own, inner in zip(files, judges, strict=True)
+            ]
+            for condition in conditions_of(file)
         }
 
     @cached_property
@@ -78,51 +58,58 @@ class Bench:
         """The journal of the results folder."""
         return Journal(self.folder / "journal.jsonl")
 
-    def configurations(self, row: Row) -> Configurations:
-        """The trials of a row.
+    def folds(self, row: Row) -> list[list[Fold]]:
+        """Where a row runs, [test fold][validation fold]."""
+        return self._folds[row.condition]
+
+    @property
+    def splits(self) -> list[list[Fold]]:
+        """The splits, [test fold][validation fold], for whatever depends on no features."""
+        return next(iter(self._folds.values()))
+
+    @property
+    def first_fold(self) -> Fold:
+        """The one whose sizes are told."""
+        return self.splits[0][0]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all splits."""
+        return fingerprint([[fold.judges.fingerprint for fold in inner] for inner in self.splits])
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn once for the whole experiment."""
+        return self.file.experiment.random_seed
+
+    def check(self, row: Row) -> None:
+        """Read what a row depends on, its features above all, so that nothing is refused after a training.
 
         Raises
         ------
-        UserError : the model reads a modality that is not loaded, or cannot recommend to users without training rows;
-            a part with nothing to find; groups or negatives that cannot be used.
+        UserError : the model reads a modality that is not loaded, cannot recommend to users without training rows, or
+            cannot be trained in the precision asked for; a part with nothing to find; groups, features or negatives
+            that cannot be used.
         """
-        folds = self._folds[row.missing_rate]
-        for fold in (each for inner in folds for each in inner):
-            _ = fold.validation, fold.test, fold.slices  # what they refuse is refused before anything is trained
+        proposed = [row.plan.params(each) for each in row.plan.proposals().batch()]
+        reads = [self._modalities_of(row, params) for params in proposed]
+        self._check_precision(row, proposed)
+        for fold in (each for inner in self.folds(row) for each in inner):
+            _ = fold.validation, fold.test, fold.slices
             if fold.judges.from_histories:
                 self._check_fold_in(row)
-        return [
-            [[self._trial(row, params, fold) for fold in inner] for params in row.plan.candidates] for inner in folds
-        ]
-
-    def tune(self, row: Row, configurations: Configurations) -> Tuned:
-        """Run the trials, choose by validation, and train what was chosen under the further seeds."""
-        meta = row.plan.block.meta
-        keep = meta.save_weights or self.measures.legacy == "mmrec"
-        sweep = Sweep(self.folder, self.journal, keep, meta.verbose)
-        choices = [sweep.run(trials) for trials in configurations]
-        replicates = [
-            [trial.under_seed(seed) for trial in chosen.trials for seed in self.seeds(trial)] for chosen in choices
-        ]
-        for trial in (trial for trials in replicates for trial in trials):
-            record = sweep.record(trial, f"{row.name} seed {trial.params.seed}")
-            if "failed" in record:
-                raise UserError(
-                    f"{row.name}: the chosen configuration gave no figure under seed {trial.params.seed} "
-                    f"({record['failed']})",
-                    mend="lower the learning rate",
-                )
-        return Tuned(row, sweep, choices, replicates, configurations)
+            if any(reads):
+                _ = fold.digests
 
     @property
     def fewest_negatives(self) -> int | None:
         """Sampled negatives at test of the user who has fewest, None where all items are ranked."""
-        drawn = [fold.judges.negatives("test") for inner in next(iter(self._folds.values())) for fold in inner]
+        drawn = [fold.judges.negatives("test") for inner in self.splits for fold in inner]
         return min((each.fewest for each in drawn if each is not None), default=None)
 
     def write_negatives(self) -> None:
         """Write the sampled negatives of the test, if any, in the form of Elliot's `negative.tsv`."""
-        folds = next(iter(self._folds.values()))
+        folds = self.splits
         for test, inner in enumerate(folds):
             negatives = inner[0].judges.negatives("test")
             if negatives is not None:
@@ -136,7 +123,7 @@ class Bench:
         ------
         UserError : there are several.
         """
-        folds = [fold for inner in next(iter(self._folds.values())) for fold in inner]
+        folds = [fold for inner in self.splits for fold in inner]
         if len(folds) > 1:
             raise UserError(
                 f"{row}: lists that were made elsewhere fit one split, and this experiment has {len(folds)} folds",
@@ -152,7 +139,7 @@ class Bench:
 
     def test_protocol(self, row: Row) -> dict[str, Any]:
         """What the test figures of a row depend on besides its trials."""
-        folds = self._folds[row.missing_rate]
+        folds = self.folds(row)
         return {
             "mask": self.measures.mask,
             "length": self.measures.length,
@@ -168,6 +155,15 @@ class Bench:
             return [trial.params.seed]
         return [trial.params.seed + step for step in range(wanted)] if isinstance(wanted, int) else wanted
 
+    def _check_precision(self, row: Row, proposed: Sequence[Params]) -> None:
+        device = torch.device(job_device(self.file.experiment.executor, self.file.experiment.gpu))
+        if device.type == "cuda" and not torch.cuda.is_available():
+            return  # that of another machine
+        for params in proposed:
+            if isinstance(params, TrainingParams):
+                with located(self.file.document, ("experiment", "models", row.plan.block.name, "precision")):
+                    check_precision(params.precision, device)
+
     def _check_fold_in(self, row: Row) -> None:
         if row.plan.model.fold_in_scorer is Recommender.fold_in_scorer:
             raise UserError(
@@ -176,7 +172,8 @@ class Bench:
                 mend="take it out of this experiment, or split so that every user has training rows",
             )
 
-    def _trial(self, row: Row, params: Params, fold: Fold) -> Trial:
+    def trial(self, row: Row, params: Params, fold: Fold) -> Trial:
+        """A configuration of a row on one of its folds."""
         plan, measures = row.plan, self.measures
         names = self._modalities_of(row, params)
         protocol = Protocol(
@@ -186,7 +183,7 @@ class Bench:
             measures.threshold,
             plan.monitor,
             plan.block.meta.validation_rate,
-            self._device.type,
+            job_device(self.file.experiment.executor, self.file.experiment.gpu),
             fold.judges.drawn("validation"),
             measures.digits,
             "test" if self.chosen_on_test else "validation",
@@ -196,12 +193,15 @@ class Bench:
     def _modalities_of(self, row: Row, params: Params) -> tuple[str, ...]:
         if not isinstance(params, MultimodalParams):
             return ()
-        loaded = tuple(side.modality for side in self.file.experiment.data_config.side_information)
+        features = row.condition.features
         try:
-            return choose_modalities(loaded, params.wanted)
+            return choose_modalities(features.modalities, params.wanted)
         except UserError as error:
-            where = self.file.document.where(("experiment", "models", row.plan.block.name, "modalities"))
-            raise UserError(f"{row.plan.name}: {error.what}", where=where, mend=error.mend) from None
+            document, under = self.file.document, ""
+            where = document.where(("experiment", "models", row.plan.block.name, "modalities"))
+            if features.name:
+                under = f" with the features `{features.name}` ({document.where(features.at)})"
+            raise UserError(f"{row.plan.name}{under}: {error.what}", where=where, mend=error.mend) from None
 
 
 @cache

@@ -3,57 +3,87 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmark.experiment.bench import Bench, Tuned
+from benchmark.evaluation.slices import SliceRow
+from benchmark.experiment.bench import Bench
 from benchmark.experiment.figures import Opened, keep, open_ranking
+from benchmark.experiment.lists import example_lists, write_lists
 from benchmark.experiment.rows import stem_of
+from benchmark.experiment.tuning import Tuned
 from benchmark.measures import MMREC_DIGITS
-from benchmark.reports.files import ModelResult, Replicate, write_lists
-from benchmark.search.sweep import Chosen
+from benchmark.reports.report import ModelResult, Replicate
+from benchmark.search.sweep import Sweep
 from benchmark.search.trial import Trial
 from workbench.files import fingerprint, sha256_file
 
+Lists = dict[str, list[list[Any]]]  # raw user id -> item, score, hit
 
-def open_test(bench: Bench, tuned: Tuned) -> ModelResult:
+
+@dataclass(frozen=True)
+class Judged:
+    """A row of the table, and its lists of the example users."""
+
+    result: ModelResult
+    lists: Lists
+
+
+def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
     """Test figures of a row: from the journal, or by opening the test part for its chosen configuration."""
-    row, sweep = tuned.row, tuned.sweep
+    row = tuned.row
     stem = stem_of(row.name)
     files = {"per_user": bench.folder / "per_user" / f"{stem}.npz"}
     if row.plan.block.meta.save_recs:
-        for fold, place, trial in _places(tuned.replicates):
+        for fold, place, trial in _places(tuned):
             several = sum(map(len, tuned.replicates)) > 1
             name = f"{stem}_{fold}_{place}_seed{trial.params.seed}" if several else stem
             files[f"recs {fold} {place}"] = bench.folder / "recs" / f"{name}.tsv"
     protocol = bench.test_protocol(row)
-    key = fingerprint([stem, [trial.key for _, _, trial in _places(tuned.replicates)], protocol])
-    record = sweep.journal.get("test", key)
+    key = fingerprint([stem, [trial.key for _, _, trial in _places(tuned)], protocol])
+    record = bench.journal.get("test", key)
     if record is None or not _as_written(files, record):
         opened: list[list[Opened]] = [[] for _ in tuned.replicates]
-        for fold, place, trial in _places(tuned.replicates):
+        lists: Lists = {}
+        for fold, place, trial in _places(tuned):
             stage = bench.stage(trial)
-            ranking = stage.test.rank(sweep.restore(trial))
+            ranking = stage.test.rank(sweep.restore(trial, row.name))
             opened[fold].append(open_ranking(stage, ranking, bench.measures.threshold))
+            lists = lists or example_lists(ranking, stage)
             if f"recs {fold} {place}" in files:
-                write_lists(files[f"recs {fold} {place}"], ranking, stage.dataset)
-        record = {"row": row.name, "protocol": protocol, **keep(files["per_user"], opened)}
+                write_lists(files[f"recs {fold} {place}"], ranking, stage)
+        record = {"row": row.name, "protocol": protocol, "lists": lists, **keep(files["per_user"], opened)}
         record["sha256"] = {name: sha256_file(path) for name, path in files.items()}
-        sweep.journal.append("test", key, record)
+        bench.journal.append("test", key, record)
     seeds = len(tuned.replicates[0]) // len(tuned.choices[0].trials)
     identities = [
         Replicate(fold, place // seeds, trial.params.seed, record["replicates"][fold][place])
-        for fold, place, trial in _places(tuned.replicates)
+        for fold, place, trial in _places(tuned)
     ]
     plan = row.plan
     values = [value for choice in tuned.choices if (value := choice.validation(plan.monitor)) is not None]
-    validation = float(np.mean(values)) if values else None
-    return ModelResult.of_record(
-        row.name, plan.name, stem, plan.varied, plan.monitor, validation, tuned.choices, identities, record
+    result = ModelResult(
+        row=row.name,
+        model=plan.name,
+        stem=stem,
+        varied=plan.varied,
+        monitor=plan.monitor,
+        validation=float(np.mean(values)) if values else None,
+        chosen=[choice.records for choice in tuned.choices],
+        trials=[record for choice in tuned.choices for tried in choice.tried for record in tried],
+        replicates=identities,
+        **figures_of(record),
     )
+    return Judged(result, record["lists"])
+
+
+def figures_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a journal record of the kind `test`, as a `ModelResult` has them."""
+    slices = [SliceRow(**each) for each in record["slices"]]
+    return {name: record[name] for name in ("test", "spread", "users", "system")} | {"slices": slices}
 
 
 def _as_written(files: dict[str, Path], record: dict[str, Any]) -> bool:
@@ -62,37 +92,38 @@ def _as_written(files: dict[str, Path], record: dict[str, Any]) -> bool:
     return all(path.is_file() and hashes.get(name) == sha256_file(path) for name, path in files.items())
 
 
-def _places(replicates: Sequence[Sequence[Trial]]) -> list[tuple[int, int, Trial]]:
-    return [(fold, place, trial) for fold, trials in enumerate(replicates) for place, trial in enumerate(trials)]
+def _places(tuned: Tuned) -> list[tuple[int, int, Trial]]:
+    return [(fold, place, trial) for fold, trials in enumerate(tuned.replicates) for place, trial in enumerate(trials)]
 
 
-def open_test_of_all(bench: Bench, tuned: Tuned) -> ModelResult:
+def open_test_of_all(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
     """A row as MMRec reports it: the test part is opened for every configuration, and its best figure counts.
 
     Figures are rounded to four decimals first; of equal ones the first counts.
     """
     choices = []
-    for configurations, chosen in zip(tuned.configurations, tuned.choices, strict=True):
-        best: tuple[float, Sequence[Trial]] | None = None
-        for trials in configurations:
-            records = [tuned.sweep.record(trial, tuned.row.name) for trial in trials]
+    for choice in tuned.choices:
+        best: tuple[float, int] | None = None
+        for place, (trials, records) in enumerate(zip(choice.configurations, choice.tried, strict=True)):
             if any("failed" in record for record in records):
                 continue
-            values = [_test_means(bench, tuned, trial)[tuned.row.plan.monitor] for trial in trials]
-            value = round(float(np.mean(values)), MMREC_DIGITS)
+            value = round(_on_test(bench, sweep, tuned, trials), MMREC_DIGITS)
             if best is None or value > best[0]:
-                best = (value, trials)
-        assert best is not None  # `tuned` was chosen among the same
-        records = [tuned.sweep.record(trial, tuned.row.name) for trial in best[1]]
-        choices.append(Chosen(list(best[1]), records, chosen.configurations))
-    row = tuned.row.chosen_on_test()
-    return open_test(bench, replace(tuned, row=row, choices=choices, replicates=[each.trials for each in choices]))
+                best = (value, place)
+        assert best is not None  # something was chosen among the same
+        trials = choice.configurations[best[1]]
+        choices.append(replace(choice, trials=trials, records=choice.tried[best[1]], replicates=trials))
+    return open_test(bench, sweep, Tuned(tuned.row.chosen_on_test(), choices))
 
 
-def _test_means(bench: Bench, tuned: Tuned, trial: Trial) -> dict[str, float]:
-    key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
-    record = tuned.sweep.journal.get("configuration on test", key)
-    if record is None:
-        means = bench.stage(trial).test.means(tuned.sweep.restore(trial))
-        record = tuned.sweep.journal.append("configuration on test", key, {"test": means})
-    return dict(record["test"])
+def _on_test(bench: Bench, sweep: Sweep, tuned: Tuned, trials: Sequence[Trial]) -> float:
+    """Mean value of a configuration on the test part under its monitor."""
+    values = []
+    for trial in trials:
+        key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
+        record = bench.journal.get("configuration on test", key)
+        if record is None:
+            means = bench.stage(trial).test.means(sweep.restore(trial, tuned.row.name))
+            record = bench.journal.append("configuration on test", key, {"test": means})
+        values.append(record["test"][tuned.row.plan.monitor])
+    return float(np.mean(values))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from loguru import logger
 
@@ -10,32 +12,58 @@ from benchmark.config import ExperimentFile, ModelBlock
 from benchmark.config.proxies import is_proxy
 from benchmark.evaluation.metrics import better
 from benchmark.measures import Measures
-from benchmark.models.base import Params, Recommender
+from benchmark.models.base import MultimodalParams, Params, Recommender, TrainingParams
 from benchmark.models.registry import find_model
-from benchmark.search.grid import grid
+from benchmark.search.proposals import Proposals, count, make_proposals
+from benchmark.search.space import Space, read_space
+from benchmark.training.early_stopping import check_monitor
 from workbench.config import located, nearest, validate
 from workbench.errors import UserError
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A model of the experiment with all its parameter sets.
+    """A model of the experiment with its search space.
 
     Attributes
     ----------
     block : its entry in the file.
     name : that of the model's class.
-    candidates : one checked parameter set a combination.
-    varied : the parameters that have several values.
+    space : the values or distributions of its parameters.
     monitor : the validation metric that chooses.
+    seed : of what the search draws.
+    file : for messages.
     """
 
     block: ModelBlock
     name: str
     model: type[Recommender]
-    candidates: list[Params]
-    varied: list[str]
+    space: Space
     monitor: str
+    seed: int
+    file: ExperimentFile
+
+    def proposals(self) -> Proposals:
+        """The configurations to try, from the beginning."""
+        return make_proposals(self.space, self.block.meta, self.seed)
+
+    def params(self, combination: dict[str, Any]) -> Params:
+        """A configuration, checked and typed."""
+        return validate(self.model.Params, combination, self.file.document, ("experiment", "models", self.block.name))
+
+    @cached_property
+    def count(self) -> int:
+        """Number of configurations."""
+        return count(self.space, self.block.meta)
+
+    @property
+    def varied(self) -> list[str]:
+        """The parameters that have several values."""
+        return self.space.varied
+
+    @property
+    def reads_features(self) -> bool:
+        return issubclass(self.model.Params, MultimodalParams)
 
 
 def plan_models(file: ExperimentFile, measures: Measures) -> list[Plan]:
@@ -66,9 +94,15 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     for key in sorted(set(block.parameters) & set(model.without_effect)):
         logger.info("{}: `{}` has no effect: {}", file.document.where((*at, key)), key, model.without_effect[key])
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
-    combinations, varied = grid(ModelBlock(block.name, parameters, block.meta), file.document)
-    candidates = [validate(model.Params, combination, file.document, at) for combination in combinations]
-    return Plan(block, model.__name__, model, candidates, varied, _monitor(file, block, measures))
+    space = read_space(parameters, model.Params, file.document, at)
+    seed = file.experiment.random_seed
+    plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), seed, file)
+    for combination in plan.proposals().batch():  # all of them, or the first that the search would draw
+        params = plan.params(combination)
+        if isinstance(params, TrainingParams) and params.early_stopping is not None:
+            with located(file.document, (*at, "early_stopping")):
+                check_monitor(params.early_stopping, measures.columns)
+    return plan
 
 
 def _monitor(file: ExperimentFile, block: ModelBlock, measures: Measures) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from loguru import logger
 
 from benchmark.config import ExperimentFile
@@ -11,9 +13,11 @@ from benchmark.evaluation.candidates import Part
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.figures import keep, open_ranking
 from benchmark.experiment.fold import Fold
+from benchmark.experiment.lists import example_lists
+from benchmark.experiment.opening import Judged, figures_of
 from benchmark.experiment.rows import stem_of
 from benchmark.load.recommendations import rank_list_file
-from benchmark.reports.files import ModelResult, Replicate
+from benchmark.reports.report import ModelResult, Replicate
 from workbench.errors import UserError
 
 
@@ -27,12 +31,21 @@ def plan_lists(file: ExperimentFile) -> list[ListFile]:
     return [each for block in file.models if is_proxy(block) for each in find_lists(file, block)]
 
 
-def check_lists(bench: Bench, lists: ListFile) -> None:
+@dataclass(frozen=True)
+class Ranked:
+    """Ready lists as rankings of the test part and, where there are such lists, of the validation part."""
+
+    lists: ListFile
+    test: Ranking
+    validation: Ranking | None
+
+
+def rank_lists(bench: Bench, lists: ListFile) -> Ranked:
     """Read ready lists without looking at their figures, so that what is wrong with them is said before any training.
 
     Raises
     ------
-    UserError : lists that cannot be judged here.
+    UserError : lists that cannot be judged here, or several folds, of which lists can only fit one.
     """
     full = [metric.name for metric in bench.measures.registered if "full" in metric.needs]
     if full:
@@ -42,41 +55,38 @@ def check_lists(bench: Bench, lists: ListFile) -> None:
             mend="leave these metrics out, or the lists",
         )
     fold = bench.only_fold(lists.name)
-    _rank(fold, lists, "test")
-    if lists.validation_path is not None and fold.validation is not None:
-        _rank(fold, lists, "validation")
-
-
-def judge_lists(bench: Bench, lists: ListFile) -> ModelResult:
-    """Figures of ready lists; nothing is chosen, so validation lists only tell what a choice would have seen.
-
-    Raises
-    ------
-    UserError : the experiment has several folds, of which lists can only fit one.
-    """
-    fold = bench.only_fold(lists.name)
-    stem, threshold = stem_of(lists.name), bench.measures.threshold
-    record = keep(
-        bench.folder / "per_user" / f"{stem}.npz", [[open_ranking(fold, _rank(fold, lists, "test"), threshold)]]
-    )
-    monitor, value = bench.measures.columns[0], None
+    validation = None
     if lists.validation_path is not None:
-        judge = fold.validation
-        if judge is None:
+        if fold.ground.validation is None:
             logger.warning("{}: validation lists are given, and there is no validation part", lists.name)
         else:
-            value = judge.measure(_rank(fold, lists, "validation")).means[monitor]
-    return ModelResult.of_record(
-        lists.name,
-        lists.name,
-        stem,
-        [],
-        monitor,
-        value,
-        [],
-        [Replicate(0, 0, None, record["replicates"][0][0])],
-        record,
+            validation = _rank(fold, lists, "validation")
+    return Ranked(lists, _rank(fold, lists, "test"), validation)
+
+
+def judge_lists(bench: Bench, ranked: Ranked) -> Judged:
+    """Figures of ready lists; nothing is chosen, so validation lists only tell what a choice would have seen."""
+    name = ranked.lists.name
+    fold = bench.only_fold(name)
+    stem, monitor = stem_of(name), bench.measures.columns[0]
+    opened = open_ranking(fold, ranked.test, bench.measures.threshold)
+    record = keep(bench.folder / "per_user" / f"{stem}.npz", [[opened]])
+    value, judge = None, fold.ground.validation
+    if ranked.validation is not None and judge is not None:
+        value = judge.measure(ranked.validation).means[monitor]
+    result = ModelResult(
+        row=name,
+        model=name,
+        stem=stem,
+        varied=[],
+        monitor=monitor,
+        validation=value,
+        chosen=[],
+        trials=[],
+        replicates=[Replicate(0, 0, None, record["replicates"][0][0])],
+        **figures_of(record),
     )
+    return Judged(result, example_lists(ranked.test, fold))
 
 
 def _rank(fold: Fold, lists: ListFile, part: Part) -> Ranking:

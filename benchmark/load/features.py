@@ -32,8 +32,8 @@ from workbench.arrays import used_codes
 from workbench.errors import UserError
 
 
-def load_modalities(file: ExperimentFile, dataset: Dataset, missing_rate: float = 0.0) -> list[Modality]:
-    """The features that `side_information` names, in the order of the data set's items.
+def load_features(file: ExperimentFile, side: SideInformation, dataset: Dataset, missing_rate: float = 0.0) -> Modality:
+    """The features that a loader names, in the order of the data set's items.
 
     Parameters
     ----------
@@ -42,22 +42,17 @@ def load_modalities(file: ExperimentFile, dataset: Dataset, missing_rate: float 
     """
     items = dataset.item_ids[: dataset.n_items]
     seed = file.experiment.random_seed
-    loaded = []
-    for side in file.experiment.data_config.side_information:
-        rows = _open(file, side)
-        source: Source = rows
-        if side.source == "interactions":
-            source = Reviews(rows, dataset.user_ids, dataset.item_ids, dataset.train)
-            count = held_out_reviews(rows.table.ids, dataset)
-            logger.info("{}: {} reviews of held-out pairs stand in this table and are not read", rows.path, count)
-        removed = _removed(items, missing_rate, file.experiment.data_config.missing_items, seed, side)
-        policy = side.missing.build()
-        loaded.append(
-            load_modality(
-                side.modality, source, items, policy, side.normalise, side.control, seed, dataset.train, removed
-            )
-        )
-    return loaded
+    rows = _open(file, side)
+    source: Source = rows
+    if side.source == "interactions":
+        source = Reviews(rows, dataset.user_ids, dataset.item_ids, dataset.train)
+        count = held_out_reviews(rows.table.ids, dataset)
+        logger.info("{}: {} reviews of held-out pairs stand in this table and are not read", rows.path, count)
+    removed = _removed(items, missing_rate, file.experiment.data_config.missing_items, seed, side)
+    policy = side.missing.build()
+    return load_modality(
+        side.modality, source, items, policy, side.normalise, side.control, seed, dataset.train, removed
+    )
 
 
 def drop_items_without_features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from benchmark.guard import Finding, inspect_split, over_folds, tell
 from benchmark.load.features import drop_items_without_features
 from workbench.config import located
 from workbench.errors import UserError
-from workbench.files import read_json, sha256_file
+from workbench.files import fingerprint, read_json, sha256_array, sha256_file
 
 _BY_TIME = {"TemporalHoldOut", "LeaveOneOut", "GlobalTime", "FixedTimestamp"}
 
 
-Splits = list[list[Dataset]]  # [test fold][validation fold]
+Splits = list[list[Dataset]]  # [test fold][validation fold]; the test folds of one seed after those of another
 
 
 def load_splits(file: ExperimentFile, candidates: Candidates = "train") -> tuple[Splits, list[Finding]]:
@@ -31,13 +32,19 @@ def load_splits(file: ExperimentFile, candidates: Candidates = "train") -> tuple
 
     Raises
     ------
-    UserError : a file that cannot be read, or test folds with different numbers of validation folds.
+    UserError : a file that cannot be read, test folds with different numbers of validation folds, or several seeds on
+        which the split does not depend.
     """
-    config = file.experiment.data_config
+    config, seeds = file.experiment.data_config, file.experiment.random_seeds
     rate = config.missing_rate[0]  # the only one under `drop`
+    cut = _read(file)
+    _refuse_same_splits(file, cut)
+    if config.strategy == "dataset":
+        _save_splits(file, [inner for own in cut for inner in own])
     folds = [
-        [drop_items_without_features(file, parts, rate, config.missing_items) for parts in inner]
-        for inner in _read(file)
+        [drop_items_without_features(file.under_seed(seed), parts, rate, config.missing_items) for parts in inner]
+        for seed, own in zip(seeds, cut, strict=True)
+        for inner in own
     ]
     if len({len(inner) for inner in folds}) > 1:
         raise UserError(
@@ -48,6 +55,12 @@ def load_splits(file: ExperimentFile, candidates: Candidates = "train") -> tuple
     tell(findings)
     binarize = file.experiment.binarize
     return [[build_dataset(parts, binarize, candidates) for parts in inner] for inner in folds], findings
+
+
+def seeds_of(file: ExperimentFile, splits: Splits) -> list[int]:
+    """The seed of each test fold."""
+    seeds = file.experiment.random_seeds
+    return [seed for seed in seeds for _ in range(len(splits) // len(seeds))]
 
 
 def warn_of_changes(folder: Path) -> None:
@@ -82,23 +95,27 @@ def _split_record(folder: Path) -> dict[str, Any]:
     return read_json(folder / "split.json") if (folder / "split.json").is_file() else {}
 
 
-def _read(file: ExperimentFile) -> list[list[Parts]]:
+def _read(file: ExperimentFile) -> list[list[list[Parts]]]:
+    """The parts, [seed][test fold][validation fold]."""
+    seeds = file.experiment.random_seeds
+    if file.experiment.data_config.strategy == "dataset":
+        return _cut(file, seeds)
+    ready = _ready(file)
+    return [
+        [[each for parts in inner for each in _with_validation(file, parts, seed)] for inner in ready] for seed in seeds
+    ]
+
+
+def _ready(file: ExperimentFile) -> list[list[Parts]]:
+    """Parts that were cut before, [test fold][validation fold]."""
     config = file.experiment.data_config
     if config.strategy == "hierarchy":
         assert config.root_folder is not None
         warn_of_changes(file.path(config.root_folder).parent)
-        return [
-            [each for parts in inner for each in _with_validation(file, parts)]
-            for inner in read_hierarchy(file.path(config.root_folder), config.duplicates)
-        ]
+        return read_hierarchy(file.path(config.root_folder), config.duplicates)
     if config.strategy == "mmrec":
         assert config.dataset_path is not None
-        return [_with_validation(file, read_labelled(file.path(config.dataset_path), config.duplicates))]
-    return [_fixed(file)] if config.strategy == "fixed" else _cut(file)
-
-
-def _fixed(file: ExperimentFile) -> list[Parts]:
-    config = file.experiment.data_config
+        return [[read_labelled(file.path(config.dataset_path), config.duplicates)]]
     assert config.train_path is not None and config.test_path is not None
     warn_of_changes(file.path(config.train_path).parent)
 
@@ -109,21 +126,21 @@ def _fixed(file: ExperimentFile) -> list[Parts]:
     train, validation, test = (read(path) for path in given)
     assert train is not None and test is not None
     shown = read(config.validation_input_path), read(config.test_input_path)
-    return _with_validation(file, Parts(train, validation, test, *shown))
+    return [[Parts(train, validation, test, *shown)]]
 
 
-def _with_validation(file: ExperimentFile, parts: Parts) -> list[Parts]:
+def _with_validation(file: ExperimentFile, parts: Parts, seed: int) -> list[Parts]:
     """Ready parts; without a validation part, those that `validation_splitting` holds out of training."""
     splitting = file.experiment.splitting
     if splitting is None or splitting.validation_splitting is None:
         return [parts]
-    rule, draws = splitting.validation_splitting.build(), Draws(file.experiment.random_seed)
+    rule, draws = splitting.validation_splitting.build(), Draws(seed)
     with located(file.document, ("experiment", "splitting")):
         folds = hold_out(parts.train, rule, draws, "validation")
     return [Parts(inner.rest, inner.held_out, parts.test, inner.shown, parts.test_input) for inner in folds]
 
 
-def _cut(file: ExperimentFile) -> list[list[Parts]]:
+def _cut(file: ExperimentFile, seeds: Sequence[int]) -> list[list[list[Parts]]]:
     config, splitting = file.experiment.data_config, file.experiment.splitting
     assert config.dataset_path is not None and splitting is not None
     interactions = read_interactions(file.path(config.dataset_path), config.duplicates, config.layout())
@@ -131,11 +148,26 @@ def _cut(file: ExperimentFile) -> list[list[Parts]]:
     with located(file.document, ("experiment", "prefiltering")):
         interactions = apply_prefilters(interactions, prefilters)
     with located(file.document, ("experiment", "splitting")):
-        folds = splitting.folds(interactions, file.experiment.random_seed)
-    if splitting.save_on_disk:
-        assert splitting.save_folder is not None
-        _save_splits(file.path(splitting.save_folder), folds)
-    return folds
+        return [splitting.folds(interactions, seed) for seed in seeds]
+
+
+def _refuse_same_splits(file: ExperimentFile, cut: Sequence[list[list[Parts]]]) -> None:
+    """Several seeds are several splits; what is not drawn, or drawn alike, would only be trained and counted twice."""
+    first: dict[str, int] = {}
+    for seed, folds in zip(file.experiment.random_seeds, cut, strict=True) if len(cut) > 1 else ():
+        other = first.setdefault(fingerprint([_rows_of(parts) for inner in folds for parts in inner]), seed)
+        if other != seed:
+            raise UserError(
+                f"the split is the same under the seeds {other} and {seed}: its rules draw nothing",
+                where=file.document.where(("experiment", "random_seed")),
+                mend="keep one seed, or take a rule that draws, such as random_hold_out or random_k_fold",
+            )
+
+
+def _rows_of(parts: Parts) -> list[list[str] | None]:
+    """Hashes of the rows of every part."""
+    given = (parts.train, parts.validation, parts.test, parts.validation_input, parts.test_input)
+    return [None if part is None else [sha256_array(part.users), sha256_array(part.items)] for part in given]
 
 
 def _rules(file: ExperimentFile) -> dict[str, str]:
@@ -151,8 +183,14 @@ def _rules(file: ExperimentFile) -> dict[str, str]:
     return {part: rule["rule"] for part, rule in parts if isinstance(rule, dict) and "rule" in rule}
 
 
-def _save_splits(folder: Path, folds: list[list[Parts]]) -> None:
-    """Elliot's tree: `0/test.tsv`, and `0/0/train.tsv`, `0/0/val.tsv` (`0/train.tsv` without a validation part)."""
+def _save_splits(file: ExperimentFile, folds: list[list[Parts]]) -> None:
+    """Where the file asks for it, Elliot's tree: `0/test.tsv`, and `0/0/train.tsv`, `0/0/val.tsv` (`0/train.tsv`
+    without a validation part)."""
+    splitting = file.experiment.splitting
+    if splitting is None or not splitting.save_on_disk:
+        return
+    assert splitting.save_folder is not None
+    folder = file.path(splitting.save_folder)
     for test, inner in enumerate(folds):
         for validation, parts in enumerate(inner):
             below = folder / str(test) / str(validation) if parts.validation is not None else folder / str(test)

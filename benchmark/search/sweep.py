@@ -1,145 +1,253 @@
-"""Every configuration of one model: what the journal holds is not run again, the best weights so far stay on disk."""
+"""The sweep: searches ask for trials, the journal answers for what is known, an executor runs the rest.
+
+A search is a generator that yields requests and is sent their records; several of them run side by side, so that no
+worker waits for the slowest trial of one model. Only the sweep writes to the results folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from loguru import logger
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from benchmark.evaluation.per_user import write_per_user
-from benchmark.models.base import Diverged, Recommender
-from benchmark.search.trial import Trial, run_trial
-from workbench.console import progress
+from benchmark.models.base import Recommender
+from benchmark.search.executors.base import Executor, Job, Lost
+from benchmark.search.progress import Bars
+from benchmark.search.running import Ground, Outcome, Task, build, run_task
+from benchmark.search.trial import Stage, Trial
 from workbench.errors import UserError
 from workbench.files import atomic_file
 from workbench.journal import Journal
 
+Record = dict[str, Any]
+ResultT = TypeVar("ResultT")
+
 
 @dataclass(frozen=True)
-class Chosen:
-    """The configuration with the best validation value (its mean over validation folds), the first among equals.
+class Request:
+    """Trials that a search wants, and how they are treated.
 
     Attributes
     ----------
-    trials : its trials, one a validation fold; `records`: what the journal says of them.
-    configurations : the records of every configuration that was tried.
+    trials : those trials; labels : what they are called in the log.
+    settle : told each record as it comes, in any order; the place for letting go of weights.
+    keep_weights : weights must be there; without them, a trial that the journal knows is run again.
+    checkpoint_rate : epochs between two writes of the state of training; None writes none.
+    only_restore : run nothing.
+    show : whether finished trials are logged.
     """
 
-    trials: list[Trial]
-    records: list[dict[str, Any]]
-    configurations: list[list[dict[str, Any]]]
+    trials: Sequence[Trial]
+    labels: Sequence[str]
+    settle: Callable[[int, Record], None] = lambda place, record: None
+    keep_weights: bool = False
+    checkpoint_rate: int | None = None
+    only_restore: bool = False
+    show: bool = True
 
-    def validation(self, monitor: str) -> float | None:
-        """Mean validation value of the chosen trials, None without validation."""
-        return _mean_value(self.records, monitor)
+
+Search = Generator[Request, list[Record], ResultT]
+
+
+class Follower(Protocol):
+    """Is told of every trial that counts, whether it was run now or before."""
+
+    def trial(self, key: str, record: Record) -> None: ...
+
+
+@dataclass
+class _Running(Generic[ResultT]):
+    """A search and what it waits for."""
+
+    search: Search[ResultT]
+    request: Request | None = None
+    records: list[Record | None] = field(default_factory=list)
+    result: ResultT | UserError | None = None
+
+    def answer(self, place: int, record: Record) -> bool:
+        """Take a record; True when it was the last one."""
+        assert self.request is not None
+        self.records[place] = record
+        self.request.settle(place, record)
+        return None not in self.records
+
+
+@dataclass
+class _Asked:
+    """A trial that is being run, and who waits for it, each at a place of its request."""
+
+    trial: Trial
+    label: str
+    request: Request
+    waiting: list[tuple[_Running[Any], int]]
 
 
 class Sweep:
-    """Runs trials one after the other inside a results folder."""
+    """Runs searches inside a results folder.
 
-    def __init__(self, folder: Path, journal: Journal, keep_weights: bool, show: bool) -> None:
-        self._journal = journal
+    Parameters
+    ----------
+    journal : of the folder.
+    executor : where trials run.
+    shared_name : name of a stage's ground, as the executor knows it.
+    threads : of the processor, for each trial.
+    retry : whether trials that failed before are run again.
+    followers : told of every trial.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        executor: Executor,
+        shared_name: Callable[[Stage], str],
+        threads: int,
+        retry: bool = False,
+        followers: Sequence[Follower] = (),
+        show: bool = True,
+    ) -> None:
+        self.journal = journal
         self._checkpoints, self._per_user = folder / "checkpoints", folder / "trials"
-        self._keep_weights, self._show = keep_weights, show
+        self._executor, self._shared_name, self._threads = executor, shared_name, threads
+        self._retry, self._followers = retry, followers
+        self._asked: dict[str, _Asked] = {}
+        self._tried: set[str] = set()  # ran in this sweep: not run again for having failed
+        self._bars = Bars(executor, show)
 
-    def run(self, configurations: Sequence[Sequence[Trial]]) -> Chosen:
-        """Run what is missing and choose.
+    def run(self, searches: Sequence[Search[ResultT]]) -> list[ResultT | UserError]:
+        """Run all searches to their ends; an error of one does not end the others, and stands in its place."""
+        running = [_Running(search) for search in searches]
+        with self._bars:
+            for each in running:
+                self._advance(each, None)
+            while self._asked:
+                job, result = self._executor.next()
+                self._finish(self._asked.pop(job.key), result)
+        return [each.result for each in running]  # type: ignore[misc]  # all have ended
 
-        Parameters
-        ----------
-        configurations : the trials of each configuration, one a validation fold.
-
-        Raises
-        ------
-        UserError : no configuration gave a figure in all of its trials.
-        """
-        best: tuple[float, Sequence[Trial], list[dict[str, Any]]] | None = None
-        # a value that is given twice is one configuration
-        configurations = list({tuple(trial.key for trial in trials): trials for trials in configurations}.values())
-        everything: list[list[dict[str, Any]]] = []
-        for number, trials in enumerate(configurations, start=1):
-            label = f"{trials[0].name} {number}/{len(configurations)}"
-            folds = [f" fold {fold}" for fold in range(len(trials))] if len(trials) > 1 else [""]
-            records = [self.record(trial, label + fold) for trial, fold in zip(trials, folds, strict=True)]
-            everything.append(records)
-            if any("failed" in record for record in records):
-                continue
-            value = _mean_value(records, trials[0].protocol.monitor) or 0.0
-            if best is None or value > best[0]:
-                self._drop(best[1] if best else [])
-                best = (value, trials, records)
-            else:
-                self._drop(trials)
-        if best is None:
-            reason = next(record["failed"] for record in everything[-1] if "failed" in record)
-            raise UserError(
-                f"{configurations[0][0].name}: none of {len(configurations)} configurations gave a figure ({reason})",
-                mend="lower the learning rate",
-            )
-        return Chosen(list(best[1]), best[2], everything)
-
-    def record(self, trial: Trial, label: str) -> dict[str, Any]:
-        """What the journal says of a trial; it is run if the journal says nothing."""
-        record = self._journal.get("trial", trial.key)
-        weights_lost = self._keep_weights and not self._checkpoint(trial).is_file()
-        if record is None or (weights_lost and "failed" not in record):
-            return self._run(trial, label)
-        return record
-
-    def restore(self, trial: Trial) -> Recommender:
+    def restore(self, trial: Trial, label: str) -> Recommender:
         """The trained model of a trial, from its checkpoint; one that was removed is made again."""
-        if not self._checkpoint(trial).is_file():
-            logger.info("{}: its weights were removed; the same configuration is trained again", trial.name)
-            self._run(trial, trial.name)
-        model = trial.build()
-        model.load_state_dict(load_file(self._checkpoint(trial), device=str(trial.stage.data.device)))
+        path = self._weights(trial)
+        if not path.is_file():
+            logger.info("{}: its weights were removed; the same configuration is trained again", label)
+
+            def search() -> Search[Record]:
+                records = yield Request([trial], [label], keep_weights=True)
+                return records[0]
+
+            (record,) = self.run([search()])
+            if isinstance(record, UserError) or "failed" in record:
+                reason = record.what if isinstance(record, UserError) else record["failed"]
+                raise UserError(f"{label}: trained again, it gave no weights ({reason})", mend="run with --retry")
+        data = trial.stage.ground.data
+        model = build(trial.model, trial.params, data)
+        model.load_state_dict(load_file(path, device=str(data.device)))
         return model
 
-    @property
-    def journal(self) -> Journal:
-        return self._journal
+    def drop_weights(self, trials: Sequence[Trial]) -> None:
+        """Remove the weights of trials that were not chosen."""
+        for trial in trials:
+            self._weights(trial).unlink(missing_ok=True)
 
-    def _run(self, trial: Trial, label: str) -> dict[str, Any]:
-        epochs = getattr(trial.params, "epochs", 1)
-        with progress(epochs, label, "epoch", self._show) as bar:
+    def known(self, request: Request, trial: Trial) -> Record | None:
+        """What the journal says of a trial, if that will do."""
+        record = self.journal.get("trial", trial.key)
+        if record is None or trial.key in self._tried:
+            return record
+        if "failed" in record:
+            return None if self._retry else record
+        return None if request.keep_weights and not self._weights(trial).is_file() else record
 
-            def report(epoch: int, loss: float, value: float | None) -> None:
-                bar.update()
-                if value is not None:
-                    bar.set_postfix_str(f"loss {loss:.4f}, {trial.protocol.monitor} {value:.4f}")
+    def _advance(self, running: _Running[Any], records: list[Record] | None) -> None:
+        """Give a search its records, and take up what it asks for next, until it has to wait or ends."""
+        try:
+            while True:
+                request = running.search.send(records) if records is not None else next(running.search)
+                running.request, running.records = request, [None] * len(request.trials)
+                complete = not request.trials
+                for place, trial in enumerate(request.trials):
+                    record = self.known(request, trial)
+                    if record is None:
+                        self._submit(running, request, place)
+                        continue
+                    for follower in self._followers:
+                        follower.trial(trial.key, record)
+                    complete = running.answer(place, record)
+                if not complete:
+                    return
+                records = [each for each in running.records if each is not None]
+        except StopIteration as end:
+            running.result = end.value
+        except UserError as error:
+            running.result = error
 
-            try:
-                outcome = run_trial(trial, report)
-            except Diverged as error:
-                logger.warning("{}: {}; recorded, the sweep goes on", label, error)
-                params = trial.params.model_dump(mode="json")
-                failure = {"model": trial.name, "params": params, "failed": str(error)}
-                return self._journal.append("trial", trial.key, failure)
-        with atomic_file(self._checkpoint(trial)) as temporary:
-            save_file({name: value.contiguous() for name, value in outcome.state.items()}, temporary)
-        if outcome.per_user:
-            self._write_per_user(trial, outcome.per_user)
-        return self._journal.append("trial", trial.key, outcome.record)
+    def _submit(self, running: _Running[Any], request: Request, place: int) -> None:
+        trial, label = request.trials[place], request.labels[place]
+        if request.only_restore:
+            raise UserError(
+                f"{label}: `restore: true` trains nothing, and the journal does not know this trial",
+                where=self.journal.path,
+                mend="remove `restore`, or mend what has changed since (file, data, features, code)",
+            )
+        if trial.key in self._asked:
+            self._asked[trial.key].waiting.append((running, place))
+            return
+        self._asked[trial.key] = _Asked(trial, label, request, [(running, place)])
+        checkpoint = None if request.checkpoint_rate is None else self._state(trial)
+        task = Task(
+            trial.key,
+            trial.model,
+            trial.params,
+            trial.protocol.monitor,
+            trial.protocol.every,
+            trial.protocol.digits,
+            self._threads,
+            self._executor.slots == 1,
+            checkpoint,
+            request.checkpoint_rate or 1,
+        )
+        work: Callable[[Ground], Outcome] = partial(run_task, task, watch=self._bars.watch(task, label, request.show))
+        self._executor.submit(Job(trial.key, self._shared_name(trial.stage), work))
+
+    def _finish(self, asked: _Asked, result: Outcome | Lost) -> None:
+        trial = asked.trial
+        self._tried.add(trial.key)
+        record: Record = {"model": trial.name, "params": trial.params.model_dump(mode="json")}
+        if isinstance(result, Lost):
+            record |= {"failed": result.reason, "why": "lost"}
+        else:
+            record |= result.record
+            if "failed" not in record:
+                with atomic_file(self._weights(trial)) as temporary:
+                    temporary.write_bytes(result.weights)
+                self._write_per_user(trial, result.per_user)
+        record = self.journal.append("trial", trial.key, record)
+        if not isinstance(result, Lost) and record.get("why") in (None, "diverged"):
+            self._state(trial).unlink(missing_ok=True)  # else it is where `retry` goes on
+        self._bars.finished(asked.label, record, trial.protocol.monitor, asked.request.show)
+        for follower in self._followers:
+            follower.trial(trial.key, record)
+        for running, place in asked.waiting:
+            if running.result is None and running.answer(place, record):
+                self._advance(running, [each for each in running.records if each is not None])
 
     def _write_per_user(self, trial: Trial, values: dict[str, np.ndarray]) -> None:
-        assert trial.stage.validation is not None
-        numbers = trial.stage.validation.held_out.users.tolist()
+        validation = trial.stage.ground.validation
+        if not values or validation is None:
+            return
+        numbers = validation.held_out.users.tolist()
         users = np.array([trial.stage.user_ids[number] for number in numbers], dtype=object)
         write_per_user(self._per_user / f"{trial.key}.npz", users, {name: row[None] for name, row in values.items()})
 
-    def _checkpoint(self, trial: Trial) -> Path:
+    def _weights(self, trial: Trial) -> Path:
         return self._checkpoints / f"{trial.key}.safetensors"
 
-    def _drop(self, trials: Sequence[Trial]) -> None:
-        for trial in trials if not self._keep_weights else ():
-            self._checkpoint(trial).unlink(missing_ok=True)
-
-
-def _mean_value(records: Sequence[dict[str, Any]], monitor: str) -> float | None:
-    values = [record["validation"].get(monitor) for record in records]
-    return None if None in values else float(sum(values) / len(values))
+    def _state(self, trial: Trial) -> Path:
+        return self._checkpoints / f"{trial.key}.training.safetensors"

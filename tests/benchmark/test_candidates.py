@@ -258,12 +258,13 @@ def test_the_block_draws_or_reads_for_the_users_who_are_judged(tmp_path: Path) -
 
 def test_figures_are_labelled() -> None:
     drawn = NegativeSampling(strategy="random", num_items=99)
-    assert drawn.label(42) == "sampled candidates: 99 random negatives a user, seed 42"
-    assert drawn.label(42, 99) == drawn.label(42)
-    assert drawn.label(42, 7) == "sampled candidates: 99 random negatives a user (fewest: 7), seed 42"
+    assert drawn.label([42]) == "sampled candidates: 99 random negatives a user, seed 42"
+    assert drawn.label([42], 99) == drawn.label([42])
+    assert drawn.label([42], 7) == "sampled candidates: 99 random negatives a user (fewest: 7), seed 42"
+    assert drawn.label([42, 7]) == "sampled candidates: 99 random negatives a user, seeds 42, 7"
     assert drawn.suffix == "(99 neg.)"
     read = NegativeSampling(strategy="fixed", files=["t.tsv", "v.tsv"])
-    assert read.label(42) == "sampled candidates: negatives of t.tsv and v.tsv"
+    assert read.label([42]) == "sampled candidates: negatives of t.tsv and v.tsv"
     assert read.suffix == "(fixed neg.)"
     assert (read.file_for("test"), read.file_for("validation")) == ("t.tsv", "v.tsv")
 

@@ -48,7 +48,8 @@ def test_nested_folds_choose_in_each_test_fold_and_pool_their_users(shop: Path) 
     folder = run_experiment(experiment(shop, {**GRID, "MostPop": None}, **changes))
     model, popular = everything(folder)["models"]
     assert len(model["trials"]) == 3 * 2 * 3, "test folds x validation folds x configurations"
-    assert len(model["chosen"]) == len(model["replicates"]) == 3 * 2
+    assert [len(fold) for fold in model["chosen"]] == [2, 2, 2]
+    assert len(model["replicates"]) == 3 * 2
     assert [(each["fold"], each["validation_fold"]) for each in model["replicates"]] == [
         (test, validation) for test in range(3) for validation in range(2)
     ]
@@ -56,7 +57,7 @@ def test_nested_folds_choose_in_each_test_fold_and_pool_their_users(shop: Path) 
     for fold, trials in enumerate(by_fold):
         means = [np.mean([t["validation"]["Recall@5"] for t in trials[place : place + 2]]) for place in (0, 2, 4)]
         best = int(np.argmax(means))
-        assert model["chosen"][2 * fold]["params"]["lr"] == [0.001, 0.05, 0.2][best]
+        assert model["chosen"][fold][0]["params"]["lr"] == [0.001, 0.05, 0.2][best]
     per_user = np.load(folder / "per_user" / "BPRMF.npz")
     assert per_user["Recall@5"].shape == (2, model["users"])
     judged = list(zip(per_user["folds"].tolist(), per_user["users"].tolist(), strict=True))
@@ -608,12 +609,11 @@ def test_groups_and_lists_under_raw_ids_are_found_behind_the_numbers_of_indexed_
     write_rows(shop / "raw.tsv", [(raw, "ab"[int(number) % 2]) for raw, number in number_of.items()])
     write_rows(shop / "numbers.tsv", [(number, "ab"[int(number) % 2]) for number in number_of.values()])
     first = run_experiment(experiment(shop, {"MostPop": {"meta": {"save_recs": True}}}, name="first"))
-    users = {number: raw for raw, number in number_of.items()}
-    items = {number: raw for raw, number in item_of.items()}
     (shop / "lists").mkdir()
     lists = read_rows(first / "recs" / "MostPop.tsv")
-    write_rows(shop / "lists" / "raw.tsv", [(users[user], items[item], score) for user, item, score in lists])
-    write_rows(shop / "lists" / "numbers.tsv", lists)
+    write_rows(shop / "lists" / "raw.tsv", lists)
+    numbers = [(number_of[user], item_of[item], score) for user, item, score in lists]
+    write_rows(shop / "lists" / "numbers.tsv", numbers)
     models = {"MostPop": None, "RecommendationFolder": {"folder": "../lists"}}
     groups = [{"name": name, "file": f"../{name}.tsv"} for name in ("raw", "numbers")]
     run = run_experiment(experiment(shop, models, evaluation={"slices": {"users": groups}}))

@@ -79,7 +79,8 @@ def test_the_experiment_files_run_as_they_stand(
 def test_the_unchanged_experiment_files_are_read_and_planned(office: Path, name: str) -> None:
     file = read_experiment_config(office / "config_files" / f"{name}.yml")
     (plan,) = plan_models(file, plan_measures(file))
-    (params,) = plan.candidates
+    (combination,) = plan.proposals().batch()
+    params = plan.params(combination)
     given = params.model_dump()
     assert (given["epochs"], given["batch_size"], given["factors"], given["seed"]) == (200, 1024, 64, 123)
     assert (given["lr"], given["l_w"]) == (0.005, 1e-5)

@@ -34,7 +34,7 @@ def watched(script: str, *arguments: str, cwd: Path) -> tuple[str, int]:
 def test_help_answers_without_loading_anything_heavy(tmp_path: Path, script: str) -> None:
     output, status = watched(script, "--help", cwd=tmp_path)
     assert status == 0
-    assert "usage:" in output
+    assert "Usage:" in output
     assert "LOADED []" in output
     assert list(tmp_path.iterdir()) == []
 
@@ -74,8 +74,8 @@ def test_a_slip_of_the_user_is_one_message_and_status_2(shop: Path) -> None:
         assert "Traceback" not in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [("run_split.py",), ("run_experiment.py",), ("run_experiment.py", "a", "b")])
+@pytest.mark.parametrize("arguments", [("run_split.py",), ("run_experiment.py",), ("run_split.py", "a", "b")])
 def test_a_wrong_command_line_is_answered_with_the_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = launch(*arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert "usage:" in done.stderr and "Traceback" not in done.stderr
+    assert "Usage:" in done.stderr and "Traceback" not in done.stderr

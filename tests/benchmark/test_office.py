@@ -31,7 +31,7 @@ from benchmark.evaluation import ACCURACY, Evaluator
 from benchmark.models.base import Recommender, TrainedRecommender, device_data
 from benchmark.models.registry import find_model
 from benchmark.prepare import PARTS
-from benchmark.training.loop import fit
+from benchmark.training.loop import Judgement, fit
 from workbench.runtime import seed_everything
 
 pytestmark = pytest.mark.realdata
@@ -176,7 +176,7 @@ def recall(office: Dataset, name: str, modalities: list[Modality], **params: Any
     model = model_class(checked, data)  # type: ignore[call-arg]
     assert isinstance(model, TrainedRecommender)
     validation = judge(office, office.validation, office.train)
-    result = fit(model, checked, lambda: validation.means(model), "Recall@20", 10, lambda *_: None)
+    result = fit(model, checked, lambda: Judgement(validation.means(model), {}), "Recall@20", 10, lambda *_: None)
     model.load_state_dict(result.state)
     return judge(office, office.test, office.train).means(model)["Recall@20"]
 

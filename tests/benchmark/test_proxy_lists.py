@@ -103,17 +103,6 @@ def test_the_lists_of_a_model_get_the_figures_of_the_model(tmp_path: Path, level
     assert torch.equal(plain.gains, ranking.gains)
 
 
-def test_the_lists_that_the_bench_writes_come_back(tmp_path: Path) -> None:
-    from benchmark.reports.files import write_lists
-
-    data = shop()
-    ranking = ranked(data, model_scores(2))
-    write_lists(tmp_path / "lists.tsv", ranking, data)
-    again = judged(tmp_path / "lists.tsv", data)
-    assert torch.equal(again.items, ranking.items)
-    assert torch.equal(again.gains, ranking.gains)
-
-
 def test_full_lists_under_sampled_candidates_get_the_figures_of_the_model(tmp_path: Path) -> None:
     data = shop()
     users = np.arange(N_USERS)

@@ -13,9 +13,9 @@ from support import write_table
 
 from benchmark.config import ExperimentFile, SideInformation, read_experiment_config
 from benchmark.data.dataset import Dataset, build_dataset
-from benchmark.data.modalities import Heat, Imputer, Mean, MultiHop, NeighbourMean, Noise, PageRank, Zeros
+from benchmark.data.modalities import Heat, Imputer, Mean, Modality, MultiHop, NeighbourMean, Noise, PageRank, Zeros
 from benchmark.data.splitters import Parts
-from benchmark.load.features import drop_items_without_features, load_modalities
+from benchmark.load.features import drop_items_without_features, load_features
 from workbench.config import read_yaml, validate
 from workbench.errors import UserError
 
@@ -131,6 +131,12 @@ def split(folder: Path, train: Any = TRAIN, validation: Any = VALIDATION, test: 
 
 def data(folder: Path, **parts: Any) -> Dataset:
     return build_dataset(split(folder, **parts))
+
+
+def load_modalities(file: ExperimentFile, dataset: Dataset, missing_rate: float = 0.0) -> list[Modality]:
+    """Of every loader of a file."""
+    sides = file.experiment.data_config.side_information
+    return [load_features(file, side, dataset, missing_rate) for side in sides]
 
 
 def test_all_loaders_are_loaded_in_the_order_of_the_file(tmp_path: Path) -> None:

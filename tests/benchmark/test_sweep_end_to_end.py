@@ -1,0 +1,338 @@
+"""Whole sweeps: stopped, killed, spread over workers, locked, planned, and with rows that fail."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from experiment_cases import QUICK, experiment, results
+
+from benchmark.experiment import run as run_module
+from benchmark.experiment import run_experiment, show_plan
+from benchmark.search import sweep as sweep_module
+from workbench.errors import UserError
+from workbench.files import fingerprint
+from workbench.journal import FORMAT
+from workbench.locks import Lock
+
+ROOT = Path(__file__).parents[2]
+GRID: dict[str, Any] = {
+    "MostPop": None,
+    "external.BPRMF": {**QUICK, "lr": [0.01, 0.05], "l_w": [0.01, 0.1]},
+    "external.VBPR": {**QUICK, "lr": 0.05, "l_w": [0.01, 0.1]},
+}
+
+
+def trials(folder: Path) -> dict[str, dict[str, Any]]:
+    """Records of the journal by key, without what they took."""
+    found = {}
+    for line in (folder / "journal.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if record["kind"] == "trial":
+            found[record["key"]] = {name: value for name, value in record.items() if name not in ("cost", "check")}
+    return found
+
+
+def figures(folder: Path) -> list[dict[str, Any]]:
+    """What a table says, without what it took."""
+    models = json.loads((folder / "results.json").read_text())["models"]
+    return [{name: each[name] for name in ("row", "test", "spread", "validation", "replicates")} for each in models]
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the trials that are really run in this process."""
+    keys: list[str] = []
+    original = sweep_module.run_task
+
+    def counted(task: Any, ground: Any, watch: Any = None) -> Any:
+        keys.append(task.key)
+        return original(task, ground, watch)
+
+    monkeypatch.setattr(sweep_module, "run_task", counted)
+    return keys
+
+
+def started(file: Path) -> subprocess.Popen[str]:
+    """The launcher in a process of its own."""
+    command = [sys.executable, str(ROOT / "run_experiment.py"), str(file)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment)
+
+
+def killed_when(file: Path, is_time: Any) -> None:
+    process = started(file)
+    limit = time.monotonic() + 60
+    while not is_time():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+# --- stopped and started again
+
+
+def test_a_sweep_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(shop: Path, trained: list[str]) -> None:
+    models = {name: parameters and {**parameters, "epochs": 40} for name, parameters in GRID.items()}
+    whole = run_experiment(experiment(shop, models, name="whole"))
+    assert len(trained) == 7
+    file = experiment(shop, models, name="killed")
+    folder = Path("results/shop/killed")
+    killed_when(file, lambda: (folder / "journal.jsonl").is_file() and len(trials(folder)) >= 2)
+    before = trials(folder)
+    assert 2 <= len(before) < 7
+    trained.clear()
+    run_experiment(file)
+    assert not set(trained) & set(before), "what is finished is not run again"
+    assert trials(folder) == trials(whole)
+    assert figures(folder) == figures(whole)
+
+
+def test_a_trial_that_is_killed_goes_on_bit_for_bit_where_its_weights_are_saved(shop: Path, log: list[str]) -> None:
+    models = {
+        "external.BPRMF": {
+            **QUICK,
+            "epochs": 3000,
+            "meta": {"save_weights": True, "checkpoint_rate": 5, "validation_rate": 100},
+        }
+    }
+    whole = run_experiment(experiment(shop, models, name="whole"))
+    file = experiment(shop, models, name="killed")
+    folder = Path("results/shop/killed")
+    killed_when(file, lambda: list(folder.glob("checkpoints/[!.]*.training.safetensors")))
+    assert trials(folder) == {} if (folder / "journal.jsonl").is_file() else True
+    log.clear()
+    run_experiment(file)
+    assert any("training goes on after epoch" in line for line in log)
+    assert trials(folder) == trials(whole)
+    assert figures(folder) == figures(whole)
+    assert not list(folder.glob("checkpoints/*.training.safetensors"))
+    weights = [next(each.glob("checkpoints/*.safetensors")).read_bytes() for each in (whole, folder)]
+    assert weights[0] == weights[1]
+
+
+def test_a_full_disk_ends_the_sweep_with_a_sentence_and_what_is_finished_stays(
+    shop: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = experiment(shop, GRID)
+    original = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if ".safetensors" in path.name and len(trained) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(path, data)
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot write: No space left"):
+        patch.setattr(Path, "write_bytes", full)
+        run_experiment(file)
+    finished = trials(Path("results/shop/x"))
+    assert len(finished) == 3
+    trained.clear()
+    folder = run_experiment(file)
+    assert len(trained) == 4 and not set(trained) & set(finished)
+    assert figures(folder) == figures(run_experiment(experiment(shop, GRID, name="y")))
+
+
+def test_two_sweeps_in_one_folder_are_refused(shop: Path, trained: list[str]) -> None:
+    lock = Lock(Path("results/shop/x") / run_module.LOCK)
+    with pytest.raises(UserError, match="another sweep is at work in this folder") as caught:
+        run_experiment(experiment(shop, GRID))
+    assert f"process {os.getpid()}" in caught.value.what
+    assert trained == []
+    lock.release()
+    run_experiment(experiment(shop, GRID))
+
+
+def test_the_folder_of_a_later_version_is_refused_and_not_touched(shop: Path) -> None:
+    folder = Path("results/shop/x")
+    folder.mkdir(parents=True)
+    header = {"kind": "format", "key": "journal", "version": FORMAT + 1}
+    text = json.dumps({**header, "check": fingerprint(header)}) + "\n"
+    (folder / "journal.jsonl").write_text(text)
+    with pytest.raises(UserError, match="of a later version of the bench"):
+        run_experiment(experiment(shop, GRID))
+    assert (folder / "journal.jsonl").read_text() == text
+
+
+# --- spread
+
+
+@pytest.mark.parametrize("search", [{}, {"hyper_opt_alg": "tpe", "hyper_max_evals": 10}])
+def test_worker_processes_give_what_one_process_gives(shop: Path, search: dict[str, Any]) -> None:
+    models = {**GRID, "external.BPRMF": {**GRID["external.BPRMF"], "meta": search}}
+    if search:
+        models["external.BPRMF"]["lr"] = ["loguniform", -7, -2]
+    one = run_experiment(experiment(shop, models, name="one", seeds=2))
+    two = run_experiment(experiment(shop, models, name="two", seeds=2, executor={"processes": {"workers": 2}}))
+    assert trials(one) == trials(two)
+    assert figures(one) == figures(two)
+
+
+def test_a_model_of_the_users_travels_to_the_workers_as_it_was_when_the_sweep_began(shop: Path) -> None:
+    folder = shop / "mine"
+    folder.mkdir()
+    source = (
+        "import torch\n\nfrom external.models.most_pop import MostPop\n\n\n"
+        "class Mine(MostPop):\n    def scorer(self):\n        inner = super().scorer()\n"
+        "        return lambda users: SIGN * inner(users)\n\n\nSIGN = -1\n"
+    )
+    (folder / "mine.py").write_text(source)
+    models = {"Mine": None, "MostPop": None}
+    one = run_experiment(experiment(shop, models, name="one", external_models_path="../mine"))
+    two = run_experiment(
+        experiment(shop, models, name="two", external_models_path="../mine", executor={"processes": {"workers": 2}})
+    )
+    assert figures(one) == figures(two)
+    own, popular = figures(two)
+    assert own["test"] != popular["test"]
+
+
+@pytest.mark.heavy
+def test_a_ray_cluster_gives_what_one_process_gives(shop: Path) -> None:
+    pytest.importorskip("ray")
+    one = run_experiment(experiment(shop, GRID, name="one"))
+    two = run_experiment(experiment(shop, GRID, name="two", executor="ray"))
+    assert trials(one) == trials(two)
+    assert figures(one) == figures(two)
+
+
+# --- failures
+
+
+BROKEN = """
+import torch
+
+from external.models.bprmf import BPRMF
+
+
+class Broken(BPRMF):
+    class Params(BPRMF.Params):
+        unlucky: bool = True
+
+    def loss(self, batch):
+        if self.params.unlucky:
+            raise ValueError("out of luck")
+        return super().loss(batch)
+"""
+
+
+def test_a_row_that_fails_is_named_and_the_others_are_shown(
+    shop: Path, capsys: pytest.CaptureFixture[str], log: list[str]
+) -> None:
+    (shop / "mine").mkdir()
+    (shop / "mine" / "broken.py").write_text(BROKEN)
+    models = {"Broken": {**QUICK, "lr": [0.01, 0.05]}, "MostPop": None}
+    folder = run_experiment(experiment(shop, models, external_models_path="../mine"))
+    assert list(results(folder)) == ["MostPop"]
+    report = json.loads((folder / "results.json").read_text())
+    assert report["failed"][0]["row"] == "Broken"
+    assert "ValueError: out of luck (broken.py:13)" in report["failed"][0]["reason"]
+    printed = capsys.readouterr().out
+    assert "Broken" in printed and "out of luck" in printed
+    assert "out of luck" in (folder / "report.html").read_text()
+
+
+def test_a_row_of_which_some_configurations_fail_has_figures_from_the_others(shop: Path) -> None:
+    (shop / "mine").mkdir()
+    (shop / "mine" / "broken.py").write_text(BROKEN)
+    models = {"Broken": {**QUICK, "unlucky": [True, False]}}
+    folder = run_experiment(experiment(shop, models, external_models_path="../mine"))
+    row = json.loads((folder / "results.json").read_text())["models"][0]
+    assert [each.get("why") for each in row["trials"]] == ["crashed", None]
+    assert row["chosen"][0][0]["params"]["unlucky"] is False
+
+
+def test_without_any_figure_the_experiment_is_an_error(shop: Path) -> None:
+    with pytest.raises(UserError, match="no row of the table has figures"):
+        run_experiment(experiment(shop, {"external.BPRMF": {**QUICK, "lr": 1e30}}))
+
+
+# --- seen beforehand
+
+
+def test_the_plan_counts_and_writes_nothing(shop: Path, trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    file = experiment(shop, GRID, seeds=3)
+    show_plan(file)
+    assert trained == [] and not Path("results").exists()
+    cells = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("|")
+    }
+    assert {row: cells[row][:4] for row in ("MostPop", "BPRMF", "VBPR", "all")} == {
+        "MostPop": ["1", "0", "0", "1"],
+        "BPRMF": ["6", "0", "0", "6"],
+        "VBPR": ["4", "0", "0", "4"],
+        "all": ["11", "0", "0", "11"],
+    }
+    run_experiment(file)
+    assert len(set(trained)) == 11
+    capsys.readouterr()
+    show_plan(file)
+    assert [line.split("|")[2:6] for line in capsys.readouterr().out.splitlines() if line.startswith("| all")] == [
+        [" " * 5 + "11 ", "   11 ", " " * 6 + "0 ", " " * 7 + "0 "]
+    ]
+
+
+def test_what_the_command_line_sets_is_checked_run_and_written_down(shop: Path, trained: list[str]) -> None:
+    file = experiment(shop, GRID)
+    run_experiment(file)
+    trained.clear()
+    folder = run_experiment(file, [("models.external.BPRMF.lr", "[0.01, 0.05, 0.1]")])
+    assert len(trained) == 2
+    assert "0.1" in (folder / "config.yml").read_text()
+    with pytest.raises(UserError, match="did you mean 'factors'") as caught:
+        run_experiment(file, [("models.external.BPRMF.factor", "1")])
+    assert caught.value.where == "--set models.external.BPRMF.factor"
+
+
+@pytest.mark.parametrize(
+    ("models", "changes", "what"),
+    [
+        ({"MostPop": None}, {"executor": "procesess"}, "did you mean 'processes'"),
+        ({"MostPop": None}, {"executor": {"processes": {"worker": 2}}}, "did you mean 'workers'"),
+        ({"MostPop": None}, {"tracking": "tensorbord"}, "did you mean 'tensorboard'"),
+        ({"external.BPRMF": {**QUICK, "early_stopping": {"patience": 2, "monitor": "Recal@5"}}}, {}, "Recall@5"),
+        ({"external.BPRMF": {**QUICK, "early_stopping": {"pattience": 2}}}, {}, "did you mean 'patience'"),
+        ({"external.BPRMF": {**QUICK, "optimizer": "adma"}}, {}, "did you mean 'adam'"),
+        ({"external.BPRMF": {**QUICK, "precision": "fp16"}}, {}, "needs a GPU"),
+        ({"MostPop": {"meta": {"hyper_opt_alg": "tpee"}}}, {}, "did you mean 'tpe'"),
+    ],
+)
+def test_a_slip_is_refused_before_anything_runs(
+    shop: Path, trained: list[str], models: dict[str, Any], changes: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        run_experiment(experiment(shop, models, **changes))
+    assert what in str(caught.value)
+    assert trained == [] and not Path("results").exists()
+
+
+def test_lists_are_written_under_raw_ids_and_examples_are_shown(shop: Path) -> None:
+    folder = run_experiment(experiment(shop, {"MostPop": {"meta": {"save_recs": True}}}))
+    raw = {name: [line.split("\t")[0] for line in (shop / "data" / "shop" / f"{name}_map.tsv").read_text().splitlines()]
+           for name in ("users", "items")}  # fmt: skip
+    lists: dict[str, list[str]] = {}
+    for line in (folder / "recs" / "MostPop.tsv").read_text().splitlines():
+        user, item, _ = line.split("\t")
+        lists.setdefault(user, []).append(item)
+    assert set(lists) <= set(raw["users"]) and {item for each in lists.values() for item in each} <= set(raw["items"])
+    examples = json.loads((folder / "results.json").read_text())["examples"]
+    assert len(examples) == 6
+    for example in examples:
+        shown = example["lists"]["MostPop"]
+        assert [each["item"] for each in shown] == lists[example["user"]]
+        assert [each["hit"] for each in shown] == [each["item"] in example["wanted"] for each in shown]
+        assert not {each["item"] for each in shown} & set(example["history"])
+        assert np.all(np.diff([each["score"] for each in shown]) <= 0)
