@@ -30,10 +30,10 @@ from bottega.amazon.fetching import DownloadSettings
 from bottega.amazon.reviews import Duplicates
 from bottega.amazon.staging import Staged, stage
 from bottega.amazon.texts import PARTS
-from extractor.locks import Held, Lock
 from workbench.config import Settings
 from workbench.console import show, table
 from workbench.errors import UserError
+from workbench.locks import Held, Lock
 
 WORK = ".amazon"  # in the data folder: what was read, and the journal of downloads
 

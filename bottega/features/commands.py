@@ -15,12 +15,13 @@ Table = Annotated[Path, typer.Argument(help="the layer's folder, .../<backend>/<
 
 @app.command("ls")
 def list_tables(folder: Folder = Path("data")) -> None:
-    """List every table: items, dimension, what was quarantined, size on disk."""
+    """List every table: items, dimension, what was quarantined, size on disk, and what its model took."""
     from bottega.features.inventory import inventory
     from workbench.console import show, table
 
     rows = [entry.cells() for entry in inventory(folder)]
-    show(table(["table", "items", "dim", "weights", "quarantined", "MB"], rows, left=("weights",)))
+    headers = ["table", "items", "dim", "weights", "quarantined", "MB", "seconds", "parameters"]
+    show(table(headers, rows, left=("weights",)))
 
 
 @app.command()

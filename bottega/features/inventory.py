@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from extractor.costs import cost_of
 from workbench.errors import UserError
 from workbench.features import find_tables, manifest_path, matrix_path, open_table, remove_table
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One table: where, how many items and dimensions, which weights made it, items in quarantine, bytes on disk."""
+    """One table: where, how many items and dimensions, which weights made it, items in quarantine, bytes on disk, and
+    what its model took (seconds; number of weights, None where it has none or that is not known)."""
 
     path: Path
     items: int
@@ -19,12 +21,15 @@ class Entry:
     weights: str
     quarantined: int
     size: int
+    seconds: float | None
+    parameters: int | None
 
     def cells(self) -> list[str]:
         """The entry as cells of a printed table."""
         return [
             str(self.path), f"{self.items:,}", str(self.dim), self.weights, str(self.quarantined),
-            f"{self.size / 2**20:.1f}",
+            f"{self.size / 2**20:.1f}", "-" if self.seconds is None else f"{self.seconds:,.1f}",
+            "-" if self.parameters is None else f"{self.parameters:,}",
         ]  # fmt: skip
 
 
@@ -50,9 +55,10 @@ def inventory(folder: Path) -> list[Entry]:
         weights = table.manifest.get("recipe", {}).get("weights", {})
         source = str(weights.get("source", "-")) if isinstance(weights, dict) else str(weights)
         quarantined = len(table.manifest.get("quarantined", []))
-        entries.append(
-            Entry(path, len(table.row_of), table.dim, source, quarantined, sum(stat.st_size for stat in new))
-        )
+        cost = cost_of(table.manifest) or {}
+        size = sum(stat.st_size for stat in new)
+        seconds, parameters = cost.get("seconds"), cost.get("parameters")
+        entries.append(Entry(path, len(table.row_of), table.dim, source, quarantined, size, seconds, parameters))
     return entries
 
 

@@ -32,11 +32,11 @@ from bottega.amazon.job import AmazonSettings, build
 from bottega.cli import app
 from extractor import extract
 from extractor.config import load_config
-from extractor.locks import Lock
 from extractor.sources.images import ImageFolder
 from extractor.sources.texts import TextFile
 from workbench.errors import UserError
 from workbench.files import read_json, sha256_file
+from workbench.locks import Lock
 
 ANSWERS = {"/i1.jpg": Answer(picture(1)), "/i2.jpg": Answer(b"", 404), "/i3.jpg": Answer(picture(3, "PNG"))}
 

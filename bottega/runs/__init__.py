@@ -1,0 +1,1 @@
+"""Results folders: found by name, listed, compared, removed."""
