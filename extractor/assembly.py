@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from extractor.chunks import Chunk, Contents
+from extractor.costs import sum_up
 from extractor.jobs import Job, SourceJobs, Table
 from extractor.partial import Partial, Reason
 from extractor.sources import Note, Source
 from workbench.errors import UserError
 from workbench.features import TableWriter, matrix_path, read_manifest
 from workbench.files import sha256_file
-from workbench.runtime import peak_memory_mb, versions
+from workbench.runtime import versions
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def put_together(unfinished: Unfinished, per_item: bool, computed: int, begin: f
                     "computed_now": computed,
                     "seconds": round(time.perf_counter() - begin, 3),
                     "backbone_seconds": round(sum(entry.seconds for entry in entries), 3),
-                    "peak_memory_mb": round(peak_memory_mb()),
+                    "cost": sum_up(partial.spent, partial.backbone or {}),
                 },
             }
         )

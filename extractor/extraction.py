@@ -15,6 +15,7 @@ from loguru import logger
 from extractor.assembly import Unfinished, notes_of, put_together, take_up
 from extractor.chunks import Contents, Shard, chunks_of, find_contents, share_of
 from extractor.config import Config, load_config, weights_root_of
+from extractor.costs import COST_HEADERS, Ledger, cost_cells, cost_of
 from extractor.executors import Request, run_shards
 from extractor.jobs import Job, SourceJobs, plan, why
 from extractor.partial import Partial, clear_away
@@ -96,7 +97,8 @@ def _run(work: SourceJobs, options: Options, rates: dict[Path, str]) -> None:
             len(source) - len(contents.first), len(source), work.modality, len(contents.first),
         )  # fmt: skip
     with ExitStack() as stack:
-        lanes = [lane for job in work.jobs for lane in _lanes(work, job, contents, options, stack)]
+        ledger = _ledger(work, options)
+        lanes = [lane for job in work.jobs for lane in _lanes(work, job, contents, options, ledger, stack)]
         busy = [lane for lane in lanes if lane.todo]
         unfinished = [
             Unfinished(source, contents, lane.job, table, partial, lane.chunks)
@@ -108,11 +110,16 @@ def _run(work: SourceJobs, options: Options, rates: dict[Path, str]) -> None:
                 known_losses(lane.losses, lane.chunks, _done_in_all(lane))
             loading = time.perf_counter()
             for lane in busy:
-                start(lane.job, source)
+                with lane.account.loading:
+                    start(lane.job, source)
             begin += time.perf_counter() - loading  # what is reported is the work on the items
             if busy:
                 names = ", ".join(lane.job.model.model_name for lane in busy)
-                run_pass(source, busy, f"{work.modality} ({names})", options.show)
+                with ledger:
+                    run_pass(source, busy, f"{work.modality} ({names})", options.show)
+                for lane in busy:
+                    for _, partial in lane.partials:
+                        partial.spend(lane.account.spent())
         except TooManyLost:
             raise _too_many(work, options, lanes) from None
         seconds = max(time.perf_counter() - begin, 1e-9)
@@ -124,7 +131,15 @@ def _run(work: SourceJobs, options: Options, rates: dict[Path, str]) -> None:
         _report(work, _list_left_out(work))
 
 
-def _lanes(work: SourceJobs, job: Job, contents: Contents, options: Options, stack: ExitStack) -> list[Lane]:
+def _ledger(work: SourceJobs, options: Options) -> Ledger:
+    """For what the pass takes; shards may run beside each other, where each would count the energy of all."""
+    gpus = [job.encoder.around.gpu for job in work.jobs if "torch" in job.encoder.packages]
+    return Ledger(max(gpus, default=-1), energy=options.shard is None)
+
+
+def _lanes(
+    work: SourceJobs, job: Job, contents: Contents, options: Options, ledger: Ledger, stack: ExitStack
+) -> list[Lane]:
     """The lane of one job, its tables locked and what is there taken up; none where nothing is to be done."""
     partials = []
     for table in job.pending:
@@ -150,7 +165,7 @@ def _lanes(work: SourceJobs, job: Job, contents: Contents, options: Options, sta
             logger.info("{}: {} of {} chunks have not changed and are used again", table.path, again, len(share))
     todo = deque(chunk for chunk in share if any(chunk.key not in partial.done for _, partial in partials))
     losses = Losses(contents, allowed(options.max_quarantined, len(work.source)))
-    return [Lane(job, work.source, partials, chunks, todo, losses)]
+    return [Lane(job, work.source, partials, chunks, todo, losses, ledger.open())]
 
 
 def _done_in_all(lane: Lane) -> dict[str, Any]:
@@ -243,8 +258,22 @@ def _show(config: Config, plans: list[SourceJobs], rates: dict[Path, str], table
                 rows.append((*row, *size, rate, str(table.path)))
     headers = ("modality", "backend", "model", "layer", "items", "dim", "items/s", "folder")
     print_result(text_table(headers, rows, left=("backend", "model", "layer", "folder")))
+    _show_costs(plans, rates, tables)
     if len(tables) < len(rows):
         logger.success("{} of {} feature tables; the other shards finish the rest", len(tables), len(rows))
         return
     name = config.dataset.resolve().name
     logger.success("{} feature tables; next: python run_split.py --dataset {}", len(tables), name)
+
+
+def _show_costs(plans: list[SourceJobs], rates: dict[Path, str], tables: dict[Path, FeatureTable]) -> None:
+    """What each model took of which a table was made now."""
+    rows = []
+    for work in plans:
+        for job in work.jobs:
+            made = [tables[table.path] for table in job.tables if table.path in rates and table.path in tables]
+            cost = next((found for table in made if (found := cost_of(table.manifest))), None)
+            if cost is not None:
+                rows.append((job.modality, job.model.model_name, *cost_cells(cost)))
+    if rows:
+        print_result(text_table(("modality", "model", *COST_HEADERS), rows, left=("model",)))

@@ -4,7 +4,7 @@
         run.lock                who is at the table
         <key>/                  everything but the content that determines the values
             <segment>.rows      rows of finished chunks, float32, end to end
-            <segment>.log       a line of JSON for each chunk, written after its rows
+            <segment>.log       a line of JSON for each chunk, written after its rows; before it, what was spent so far
 
 Every process writes a segment of its own and reads all of them, so shards on several machines need nothing but the
 folder. Rows count only where their line is whole and their hash is right; whatever else a killed process or a full
@@ -26,9 +26,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from extractor.chunks import Chunk, Shard
-from extractor.locks import Held, Lock
 from workbench.errors import UserError
 from workbench.features import refuse_misfits
+from workbench.locks import Held, Lock
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,13 @@ class Entry:
         return [place for position, place in enumerate(places) if position not in self.unusable]
 
 
+@dataclass(frozen=True)
+class Spending:
+    """What a process has spent so far."""
+
+    spent: dict[str, Any]
+
+
 class Partial:
     """The finished chunks of one table.
 
@@ -80,6 +87,7 @@ class Partial:
         self._locks: list[Lock] = []
         self.done: dict[str, Entry] = {}
         self.backbone: dict[str, Any] | None = None
+        self._spent: dict[str, dict[str, Any]] = {}  # of each process, by its segment
         self._segment = uuid.uuid4().hex[:12]
         self._rows: BinaryIO | None = None
         self._log: BinaryIO | None = None
@@ -106,6 +114,8 @@ class Partial:
                 found = _parse(line)
                 if isinstance(found, Entry) and found.offset + 4 * found.rows * found.dim <= size:
                     self.done.setdefault(found.key, found)
+                elif isinstance(found, Spending):
+                    self._spent[log.stem] = found.spent
                 elif isinstance(found, dict):
                     self.backbone = self.backbone or found
 
@@ -118,10 +128,11 @@ class Partial:
         unusable: Mapping[int, Reason],
         seconds: float,
         describe: Callable[[], dict[str, Any]],
+        spent: dict[str, Any] | None = None,
     ) -> None:
         """Keep a finished chunk: rows (B, D) of its usable contents, whose item ids are `ids` (B); None: no rows.
 
-        `describe` tells about the backbone; it is asked with the first chunk.
+        `describe` tells about the backbone; it is asked with the first chunk. `spent`: see `spend`.
         """
         values = np.zeros((0, 0), np.float32) if values is None else np.ascontiguousarray(values, dtype=np.float32)
         if len(values):
@@ -136,11 +147,32 @@ class Partial:
             )  # fmt: skip
             rows.write(data)
             rows.flush()
+            if spent is not None:
+                self.spend(spent)
             log.write(json.dumps(asdict(entry)).encode() + b"\n")
             log.flush()
         except OSError as error:
             raise self._disk_error(error) from error
         self.done[chunk.key] = entry
+
+    def spend(self, spent: dict[str, Any]) -> None:
+        """Keep what this process has spent so far on the model, in the place of what it said before.
+
+        Of no consequence where it has added no chunk.
+        """
+        if self._log is None:
+            return
+        try:
+            self._log.write(json.dumps({"spent": spent}).encode() + b"\n")
+            self._log.flush()
+        except OSError as error:
+            raise self._disk_error(error) from error
+        self._spent[self._segment] = spent
+
+    @property
+    def spent(self) -> list[dict[str, Any]]:
+        """What each process has spent that added a chunk."""
+        return list(self._spent.values())
 
     def rows(self, key: str) -> np.ndarray | None:
         """The rows (B, D) of a finished chunk; None where they are damaged."""
@@ -247,10 +279,12 @@ def clear_away(table: Path) -> None:
             lock.release()
 
 
-def _parse(line: bytes) -> Entry | dict[str, Any] | None:
-    """An entry, the description of the backbone, or None for a line that is not whole."""
+def _parse(line: bytes) -> Entry | Spending | dict[str, Any] | None:
+    """An entry, what was spent, the description of the backbone, or None for a line that is not whole."""
     try:
         found = json.loads(line)
+        if "spent" in found:
+            return Spending(dict(found["spent"]))
         if "backbone" in found:
             return dict(found["backbone"])
         found["shape"] = tuple(found["shape"])

@@ -26,6 +26,7 @@ from extractor.backends.base import as_rows, device_of
 from extractor.chunks import Chunk, Contents
 from extractor.cleaning import clear_text
 from extractor.config import ModelSettings
+from extractor.costs import Account
 from extractor.jobs import Job, Table
 from extractor.layers import Layer
 from extractor.partial import Entry, Partial, Reason
@@ -82,6 +83,7 @@ class Lane:
     ----------
     chunks : of the whole source, in order.
     todo : those that this process has still to compute.
+    account : what it takes.
     """
 
     job: Job
@@ -90,6 +92,7 @@ class Lane:
     chunks: Sequence[Chunk]
     todo: deque[Chunk]
     losses: Losses
+    account: Account
     computed: int = 0
     _batch: _Batch | None = None
     _ahead: tuple[_Batch, Future[Any]] | None = None
@@ -136,11 +139,13 @@ class Lane:
             finally:
                 crew.decoding.set()
         seconds = time.perf_counter() - begin
+        spent = self.account.book(seconds, len(batch.chunk.places))
         ids = [self.source.ids[place] for place in batch.places]
         for table, partial in self.partials:
             if batch.chunk.key not in partial.done:
                 rows, shape = (None, ()) if outputs is None else as_rows(outputs[table.layer])
-                partial.append(batch.chunk, ids, rows, shape, batch.unusable, seconds, self.job.encoder.describe)
+                describe = self.job.encoder.describe
+                partial.append(batch.chunk, ids, rows, shape, batch.unusable, seconds, describe, spent)
         self.computed += len(batch.chunk.places)
 
 

@@ -11,6 +11,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 try:
+    from workbench.config import assignments
     from workbench.console import run_command
     from workbench.errors import UserError
 except ModuleNotFoundError as missing:
@@ -30,6 +31,7 @@ Turns the contents of a catalogue into feature tables, as the YAML file says (Du
                          (also: the environment variable BOTTEGA_WEIGHTS_ROOT)
   --KEY.SUB VALUE        set a key of the file; places in lists by number, counted from 0:
                          --textual.items.model.0.batch_size 64   --gpu_list -1
+  --set KEY.SUB=VALUE    the same, as `bottega run` has it
   --help                 this text
 
 `--key=value` is understood as well. A second run does again only what has changed, and a run that was stopped
@@ -48,33 +50,70 @@ class Arguments:
     plan: bool = False
 
 
-def parse_arguments(arguments: list[str]) -> Arguments:
-    """Read `--key value` and `--key=value`; a value may start with a dash (`--gpu_list -1`).
+def parse_arguments(words: list[str]) -> Arguments:
+    """Read the command line of the launcher.
 
     Raises
     ------
     UserError : something that is no `--key`, a key without a value, or no `--config`.
     """
-    found: list[tuple[str, str]] = []
-    rest = [word for word in arguments if word != "--plan"]
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--") or word == "--":
-            raise UserError(f"{word!r} is no option", mend="write `--key value`; `--help` shows all")
-        key, equals, value = word[2:].partition("=")
-        if not equals:
-            if not rest or rest[0].startswith("--"):
-                raise UserError(f"`--{key}` has no value", mend=f"write `--{key} value`")
-            value = rest.pop(0)
-        found.append((key, value))
+    found, alone = key_values([word for word in words if word != "--plan"])
+    if alone:
+        raise UserError(f"{alone[0]!r} is no option", mend="write `--key value`; `--help` shows all")
     own = {key: value for key, value in found if key in ("config", "shard", "weights-root", "weights_root")}
     if "config" not in own:
         raise UserError("no configuration was given", mend="add `--config config_files/extract_demo.yml`")
-    overrides = [(key, value) for key, value in found if key not in own]
-    if "shard" in own and "--plan" in arguments:
-        raise UserError("`--plan` is for the whole, not for a share of it", mend="leave out `--shard`")
+    overrides = overrides_of([(key, value) for key, value in found if key not in own])
     root = own.get("weights-root", own.get("weights_root"))
-    return Arguments(own["config"], root, overrides, own.get("shard"), "--plan" in arguments)
+    return Arguments(own["config"], root, overrides, own.get("shard"), "--plan" in words)
+
+
+def key_values(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """`--key value` and `--key=value` as pairs, where a value may start with one dash (`--gpu_list -1`), and the words
+    that belong to no key.
+
+    Raises
+    ------
+    UserError : a key without a value.
+    """
+    found: list[tuple[str, str]] = []
+    alone: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("--") or word == "--":
+            alone.append(word)
+            continue
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            value = next(rest, "--")
+            if value.startswith("--"):
+                raise UserError(f"`--{key}` has no value", mend=f"write `--{key} value`")
+        found.append((key, value))
+    return found, alone
+
+
+def overrides_of(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is to be set in the file: `--set KEY=VALUE` is the same as `--KEY VALUE`."""
+    return [each for key, value in pairs for each in (assignments([value]) if key == "set" else [(key, value)])]
+
+
+def extract(given: Arguments) -> None:
+    """Show the plan, extract a share, or extract all.
+
+    Raises
+    ------
+    UserError : see `extractor.extraction`; and a share of a plan.
+    """
+    if given.shard is not None and given.plan:
+        raise UserError("`--plan` is for the whole, not for a share of it", mend="leave out `--shard`")
+    from extractor.chunks import Shard
+    from extractor.extraction import run_extraction, show_plan
+
+    if given.plan:
+        show_plan(given.config, given.overrides, given.weights_root)
+        return
+    shard = None if given.shard is None else Shard.parse(given.shard)
+    run_extraction(given.config, given.overrides, given.weights_root, shard, show=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -83,19 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not words or "--help" in words or "-h" in words:
         print(USAGE, end="")
         return
-
-    def command() -> None:
-        given = parse_arguments(words)
-        from extractor.chunks import Shard
-        from extractor.extraction import run_extraction, show_plan
-
-        if given.plan:
-            show_plan(given.config, given.overrides, given.weights_root)
-            return
-        shard = None if given.shard is None else Shard.parse(given.shard)
-        run_extraction(given.config, given.overrides, given.weights_root, shard, show=True)
-
-    run_command(command)
+    run_command(lambda: extract(parse_arguments(words)))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
-from prettytable import PrettyTable
-from tqdm import tqdm
 
 from workbench.errors import UserError
+
+if TYPE_CHECKING:  # loaded by what needs them, so that `--help` does not wait for them
+    from tqdm import tqdm
 
 _FORMAT = "<green>{time:HH:mm:ss}</green> <level>{level.icon}</level> {message}"
 
@@ -21,28 +23,38 @@ def start_logging() -> None:
     for level, icon in (("DEBUG", "."), ("INFO", "·"), ("SUCCESS", "✓"), ("WARNING", "!"), ("ERROR", "✗")):
         logger.level(level, icon=icon)
     logger.add(
-        lambda line: tqdm.write(line, file=sys.stderr, end=""),
+        _write,
         format=_FORMAT,
         colorize=sys.stderr.isatty(),
         level="INFO",
     )
 
 
+def _write(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr, end="")
+
+
 def progress(total: int, label: str, unit: str, show: bool = True) -> tqdm:
     """A progress bar on standard error with `unit`s a second; silent where nobody watches a terminal."""
+    from tqdm import tqdm
+
     return tqdm(
         total=total,
         desc=label,
         unit=unit,
         dynamic_ncols=True,
         leave=False,
-        disable=not show or not sys.stderr.isatty(),
+        disable=not show or not sys.stderr.isatty() or bool(os.environ.get("TQDM_DISABLE")),
         file=sys.stderr,
     )
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], left: Sequence[str] = ()) -> str:
     """A PrettyTable as text; numbers to the right, the columns named in `left` to the left."""
+    from prettytable import PrettyTable
+
     pretty = PrettyTable(list(headers))
     pretty.align = "r"
     for name in (headers[0], *left):
@@ -54,6 +66,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], left: Sequence[
 def show(text: str) -> None:
     """Print a result on standard output at once, so that it keeps its place among the log lines."""
     print(text, flush=True)
+
+
+def wants_style() -> bool:
+    """Whether standard output is a terminal whose user has not asked for plain text (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def run_command(command: Callable[[], None]) -> None:

@@ -49,7 +49,7 @@ def unescape_name(name: str) -> str:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """A full disk or a missing permission as one sentence."""
     try:
         yield
@@ -68,7 +68,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             yield temporary
             _sync(temporary)
             temporary.replace(path)
@@ -84,7 +84,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.tmp"
     temporary.mkdir()
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             yield temporary
             swap_folder(temporary, path)
     finally:

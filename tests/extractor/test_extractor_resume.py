@@ -20,9 +20,9 @@ from resume_cases import comparable, draw_images, stop_before
 from support import ROOT
 
 from extractor.backends.visual_classical import Backend
-from extractor.locks import Lock
 from extractor.partial import work_folder
 from workbench.errors import UserError
+from workbench.locks import Lock
 
 SMALL = {**DESCRIPTORS, "output_layers": ["colour", "gradient"], "batch_size": 4}
 

@@ -18,11 +18,11 @@ from extractor import extract
 from extractor.backends.visual_classical import Backend
 from extractor.chunks import Chunk, Shard, share_of
 from extractor.executors import Request, run_shards
-from extractor.locks import Lock
 from extractor.partial import work_folder
 from extractor.run import main
 from workbench.errors import UserError
 from workbench.features import FeatureTable
+from workbench.locks import Lock
 
 SMALL = {**DESCRIPTORS, "output_layers": ["colour", "gradient"], "batch_size": 4}
 

@@ -11,7 +11,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import Document, Settings, apply_overrides, legal_keys, literal, nearest, read_yaml, validate
+from workbench.config import (
+    Document,
+    Settings,
+    apply_overrides,
+    assignments,
+    legal_keys,
+    literal,
+    nearest,
+    read_yaml,
+    validate,
+)
 from workbench.errors import UserError
 
 
@@ -224,7 +234,159 @@ def test_an_override_that_leads_nowhere_is_refused_by_its_name(
     read = document(tmp_path, "branch:\n  leaves:\n    - rate: 1\n    - rate: 2\nheight: 1\n")
     with pytest.raises(UserError, match=what) as caught:
         apply_overrides(read, [(dotted, value)])
-    assert caught.value.where == f"--{dotted}"
+    assert caught.value.where == f"--set {dotted}"
+
+
+MODELS = """
+experiment:
+  dataset: shop
+  splitting:
+    test_splitting: {strategy: random_subsampling}
+  models:
+    MostPop:
+    external.VBPR:
+      beta: 1
+      lr: 0.01
+      external: {VBPR: 7}
+    external.VBPR.lr: {x: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dotted", "location"),
+    [
+        ("models.external.VBPR.epochs", ("models", "external.VBPR", "epochs")),
+        ("experiment.models.external.VBPR.epochs", ("models", "external.VBPR", "epochs")),
+        ("models.external.VBPR.lr", ("models", "external.VBPR.lr")),  # the longest key that is there
+        ("models.external.VBPR.external.VBPR", ("models", "external.VBPR", "external", "VBPR")),
+        ("models.MostPop.seed", ("models", "MostPop", "seed")),  # a key without a value is an empty mapping
+        ("models.external.VBPR.meta.verbose", ("models", "external.VBPR", "meta", "verbose")),  # `beta` is no parent
+        ("splitting.validation_splitting.strategy", ("splitting", "validation_splitting", "strategy")),
+        ("top_k", ("top_k",)),
+    ],
+)
+def test_keys_with_dots_are_found_and_the_root_may_be_left_out(
+    tmp_path: Path, dotted: str, location: tuple[str, ...]
+) -> None:
+    read = document(tmp_path, MODELS)
+    changed = apply_overrides(read, [(dotted, "[3, 1e-2]")], root="experiment")
+    target = changed.data["experiment"]
+    for key in location[:-1]:
+        target = target[key]
+    assert target[location[-1]] == [3, 0.01]
+    assert changed.where(("experiment", *location)) == f"--set {dotted}"
+    assert changed.where(("experiment", *location, "deeper", 0)) == f"--set {dotted}"
+    assert changed.where(("experiment", "dataset")) == f"{tmp_path / 'tree.yml'}:3"
+    assert read.data == document(tmp_path, MODELS).data
+
+
+@pytest.mark.parametrize(
+    ("dotted", "meant"),
+    [
+        ("models.external.VBRP.lr", "external.VBPR"),
+        ("models.external.vbpr.lr", "external.VBPR"),
+        ("modles.MostPop.seed", "models"),
+        ("models.MostPopp.seed", "MostPop"),
+        ("experimnt.models.MostPop.seed", "experiment"),
+        ("spliting.test_splitting.strategy", "splitting"),
+    ],
+)
+def test_a_misspelt_parent_is_not_made(tmp_path: Path, dotted: str, meant: str) -> None:
+    root = None if dotted.startswith("experim") else "experiment"
+    with pytest.raises(UserError, match="there is no") as caught:
+        apply_overrides(document(tmp_path, MODELS), [(dotted, "1")], root)
+    assert caught.value.where == f"--set {dotted}"
+    assert caught.value.mend == f"did you mean {meant!r}?"
+
+
+def test_what_stood_below_a_key_that_is_set_is_forgotten_with_its_lines(tmp_path: Path) -> None:
+    read = document(tmp_path, "branch:\n  leaves:\n    - rate: 1\n      kind: pear\n")
+    changed = apply_overrides(read, [("branch.leaves.0.rate", "x"), ("branch.leaves", "[{rate: quick}]")])
+    assert changed.where(("branch", "leaves", 0, "kind")) == "--set branch.leaves"
+    with pytest.raises(UserError, match=r"`branch\.leaves\.0\.rate`.*'quick'") as caught:
+        validate(Tree, changed.data, changed)
+    assert caught.value.where == "--set branch.leaves"
+
+
+def test_an_unknown_key_on_the_command_line_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    for dotted, key in (("heigth", "heigth"), ("branch.leafs.deep", "branch.leafs")):
+        changed = apply_overrides(document(tmp_path, "branch: {}\n"), [(dotted, "1")])
+        with pytest.raises(UserError, match=f"unknown key `{key}`") as caught:
+            validate(Tree, changed.data, changed)
+        assert caught.value.where == f"--set {dotted}"
+        assert "did you mean" in str(caught.value.mend)
+
+
+def test_a_missing_key_inside_a_made_parent_is_asked_for_there(tmp_path: Path) -> None:
+    changed = apply_overrides(document(tmp_path, "height: 1\n"), [("branch.leaves", "[{kind: pear}]")])
+    with pytest.raises(UserError, match=r"the key `branch\.leaves\.0\.rate` is missing") as caught:
+        validate(Tree, changed.data, changed)
+    assert caught.value.where == "--set branch.leaves"
+
+
+@pytest.mark.parametrize("dotted", ["", ".", "a..b", ".a", "a.", "a. .b", "branch.leaves." + "9" * 5000])
+def test_a_path_that_is_none_is_refused(tmp_path: Path, dotted: str) -> None:
+    with pytest.raises(UserError) as caught:
+        apply_overrides(document(tmp_path, "branch:\n  leaves: [{rate: 1}]\n"), [(dotted, "1")])
+    assert caught.value.where == f"--set {dotted}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "&x [*x]",
+        "[&a [1, 1], &b [*a, *a], *b]",
+        "{a: 1, a: 2}",
+        "!!python/name:os.system",
+        "!!python/object/apply:os.system [true]",
+        "? [a, b]\n: 1",
+        "[" * 5000,
+        "a: b: c",
+        "'open",
+        "\x00",
+        "--- 1\n--- 2",
+    ],
+)
+def test_a_hostile_value_is_one_sentence(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UserError) as caught:
+        apply_overrides(document(tmp_path, "height: 1\n"), [("height", value)])
+    assert caught.value.where == "--set height"
+    assert len(str(caught.value)) < 400
+
+
+def test_assignments_are_cut_at_the_first_equals_sign() -> None:
+    assert assignments(["a.b=c=d", " x =", "y=[1, 2]"]) == [("a.b", "c=d"), ("x", ""), ("y", "[1, 2]")]
+    for word in ("", "a.b", "=1", " =1"):
+        with pytest.raises(UserError, match="sets nothing") as caught:
+            assignments([word])
+        assert "--set KEY=VALUE" in str(caught.value.mend)
+
+
+@given(
+    tree=st.recursive(
+        st.integers(0, 9),
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=3)
+            | st.dictionaries(st.text("xyz", min_size=1, max_size=3), inner, min_size=1, max_size=3)
+        ),
+        max_leaves=12,
+    ).filter(lambda value: isinstance(value, dict))
+)
+def test_every_place_of_a_file_can_be_set_and_nothing_else_changes(tree: dict[str, Any]) -> None:
+    def places(value: Any, at: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+        children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        return [place for key, child in children for place in ((*at, key), *places(child, (*at, key)))]
+
+    def without(value: Any, at: tuple[str | int, ...]) -> Any:
+        if not at:
+            return "gone"
+        copy = dict(value) if isinstance(value, dict) else list(value)
+        copy[at[0]] = without(copy[at[0]], at[1:])
+        return copy
+
+    for place in places(tree, ()):
+        changed = apply_overrides(Document(Path("x.yml"), tree), [(".".join(map(str, place)), "gone")])
+        assert changed.data == without(tree, place)
 
 
 @given(
