@@ -6,7 +6,7 @@ by the time that each backbone computes; what loading a model takes is its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from extractor.backends.base import device_of
@@ -24,7 +24,6 @@ _COLUMNS = {  # key -> header, decimals
     "samples_per_second": ("items/s", 1),
     "parameters": ("parameters", 0),
 }
-COST_HEADERS = [header for header, _ in _COLUMNS.values()]
 
 
 class Account:
@@ -119,9 +118,11 @@ def cost_of(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(found) if found else None
 
 
-def cost_cells(cost: Mapping[str, Any]) -> list[str]:
-    """A cost as cells of a printed table, under `COST_HEADERS`."""
-    return [_cell(cost.get(name), digits) for name, (_, digits) in _COLUMNS.items()]
+def cost_columns(costs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of a printed table; what is known of none of them has no column."""
+    shown = {name: column for name, column in _COLUMNS.items() if any(cost.get(name) is not None for cost in costs)}
+    rows = [[_cell(cost.get(name), digits) for name, (_, digits) in shown.items()] for cost in costs]
+    return [header for header, _ in shown.values()], rows
 
 
 def _cell(value: float | None, digits: int) -> str:

@@ -15,7 +15,7 @@ from loguru import logger
 from extractor.assembly import Unfinished, notes_of, put_together, take_up
 from extractor.chunks import Contents, Shard, chunks_of, find_contents, share_of
 from extractor.config import Config, load_config, weights_root_of
-from extractor.costs import COST_HEADERS, Ledger, cost_cells, cost_of
+from extractor.costs import Ledger, cost_columns, cost_of
 from extractor.executors import Request, run_shards
 from extractor.jobs import Job, SourceJobs, plan, why
 from extractor.partial import Partial, clear_away
@@ -268,12 +268,16 @@ def _show(config: Config, plans: list[SourceJobs], rates: dict[Path, str], table
 
 def _show_costs(plans: list[SourceJobs], rates: dict[Path, str], tables: dict[Path, FeatureTable]) -> None:
     """What each model took of which a table was made now."""
-    rows = []
+    names: list[tuple[str, str]] = []
+    costs: list[dict[str, Any]] = []
     for work in plans:
         for job in work.jobs:
             made = [tables[table.path] for table in job.tables if table.path in rates and table.path in tables]
             cost = next((found for table in made if (found := cost_of(table.manifest))), None)
             if cost is not None:
-                rows.append((job.modality, job.model.model_name, *cost_cells(cost)))
-    if rows:
-        print_result(text_table(("modality", "model", *COST_HEADERS), rows, left=("model",)))
+                names.append((job.modality, job.model.model_name))
+                costs.append(cost)
+    if costs:
+        headers, cells = cost_columns(costs)
+        rows = [(*name, *row) for name, row in zip(names, cells, strict=True)]
+        print_result(text_table(("modality", "model", *headers), rows, left=("model",)))
