@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from scipy import stats
 
 from benchmark.evaluation.significance import Comparison
 from benchmark.evaluation.slices import SliceRow
@@ -63,6 +65,18 @@ class ModelResult:
     users: int
     system: dict[str, list[Number]]
     slices: list[SliceRow]
+
+    @property
+    def repeats(self) -> int:
+        """How many replicates a test fold has: validation folds times seeds."""
+        return sum(each.fold == self.replicates[0].fold for each in self.replicates)
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """95 % interval of the mean of a metric over replicates, by Student's t; None where there is one replicate."""
+        if metric not in self.spread or math.isnan(self.spread[metric]):
+            return None
+        reach = float(stats.t.ppf(0.975, self.repeats - 1)) * self.spread[metric] / math.sqrt(self.repeats)
+        return self.test[metric] - reach, self.test[metric] + reach
 
 
 @dataclass(frozen=True)

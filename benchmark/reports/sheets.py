@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.reports.costs import RowCost, chosen_records, row_cost
@@ -24,13 +25,13 @@ def write_sheets(folder: Path, report: Report) -> None:
 def _rows(report: Report) -> list[list[str]]:
     headings = [f"{metric}{report.suffix}" for metric in report.metrics]
     spread = any(model.spread for model in report.models)
-    deviations = [f"std {heading}" for heading in headings] if spread else []
+    deviations = [f"{word} {heading}" for word in ("std", "low", "high") for heading in headings] if spread else []
     rows = [["model", *headings, *_HEADER, *deviations, *_MORE_COST]]
     for model in report.models:
         cost = row_cost(model)
         cells = [model.row, *(_number(model.test.get(metric), 6) for metric in report.metrics), model.monitor]
         cells += [_number(model.validation, 6), *_chosen(model, cost)]
-        cells += [_number(model.spread.get(metric), 6) for metric in report.metrics] if spread else []
+        cells += _deviations(model, report.metrics) if spread else []
         cells += [_number(cost.cpu_seconds, 2), _number(cost.gpu_memory_mb, 0), _number(cost.energy_joules, 1)]
         rows.append([*cells, _number(cost.samples_per_second, 0)])
     return rows
@@ -49,6 +50,13 @@ def _chosen(model: ModelResult, cost: RowCost) -> list[str]:
         "" if cost.parameters is None else str(cost.parameters),
         json.dumps(best if len(best) > 1 else best[0]),
     ]
+
+
+def _deviations(model: ModelResult, metrics: Sequence[str]) -> list[str]:
+    """Deviations over replicates, and the ends of the 95 % intervals of the means."""
+    ends = [model.interval(metric) or (None, None) for metric in metrics]
+    columns = [[model.spread.get(metric) for metric in metrics], *([end[side] for end in ends] for side in (0, 1))]
+    return [_number(value, 6) for column in columns for value in column]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -60,22 +60,31 @@ def test_the_table_has_its_columns_in_their_order(tmp_path: Path) -> None:
     chosen = [[trial(lr=0.5), trial(lr=0.5)], [trial(lr=0.1), trial(lr=0.1)]]
     rows = [
         row(
-            "VBPR", {"Recall@5": 0.3, "HR@5": 0.5}, {"Recall@5": 0.01, "HR@5": 0.02}, 0.25, chosen=chosen, varied=["lr"]
-        ),
+            "VBPR",
+            {"Recall@5": 0.3, "HR@5": 0.5},
+            {"Recall@5": 0.01, "HR@5": 0.02},
+            0.25,
+            [(0, 0, 1), (0, 0, 2), (0, 0, 3)],
+            chosen,
+            varied=["lr"],
+        ),  # fmt: skip
         row("a\tb", {"Recall@5": math.nan, "HR@5": 0.5}),
     ]
     write_sheets(tmp_path, report(*rows, suffix=" (5 neg.)"))
     header, first, second = tsv(tmp_path / "results.tsv")
     assert header == [
         "model", "Recall@5 (5 neg.)", "HR@5 (5 neg.)", "validation_metric", "validation", "epoch", "seconds",
-        "peak_memory_mb", "parameters", "best", "std Recall@5 (5 neg.)", "std HR@5 (5 neg.)", "cpu_seconds",
+        "peak_memory_mb", "parameters", "best", "std Recall@5 (5 neg.)", "std HR@5 (5 neg.)",
+        *(f"{end} {name}@5 (5 neg.)" for end in ("low", "high") for name in ("Recall", "HR")), "cpu_seconds",
         "gpu_memory_mb", "energy_joules", "samples_per_second",
     ]  # fmt: skip
     assert first == [
         "VBPR", "0.300000", "0.500000", "Recall@5", "0.250000", "12,12,12,12", "9382.40", "12", "1000",
-        '[{"lr": 0.5}, {"lr": 0.1}]', "0.010000", "0.020000", "16000.00", "", "", "1000",
+        '[{"lr": 0.5}, {"lr": 0.1}]', "0.010000", "0.020000",
+        "0.275159", "0.450317", "0.324841", "0.549683",  # 4.3027 deviations over the root of 3, by Student's t
+        "16000.00", "", "", "1000",
     ]  # fmt: skip
-    assert second == ["a b", "", "0.500000", "Recall@5", *[""] * 12]
+    assert second == ["a b", "", "0.500000", "Recall@5", *[""] * 16]
     with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream)) == [header, first, ["a\tb", *second[1:]]]
 

@@ -39,7 +39,7 @@ class Cell:
     ----------
     key : what it is sorted by; empty where there is nothing, which stays last.
     mark : best, second or chosen; lead: a clear one.
-    note : small print beside it.
+    note : small print beside it; about: what is said of that where it is pointed at.
     pairs : parameters and their values, in the place of the text.
     """
 
@@ -48,6 +48,7 @@ class Cell:
     mark: str = ""
     lead: bool = False
     note: str = ""
+    about: str = ""
     pairs: tuple[tuple[str, str], ...] = ()
 
     @staticmethod
@@ -112,7 +113,10 @@ def _metric_column(report: Report, metric: str, leads: set[tuple[str, str]]) -> 
     for row, each in zip(report.models, figures_of(report, metric, leads), strict=True):
         value = row.test.get(metric, math.nan)
         text, key = (each.text, _key(value)) if math.isfinite(value) else (DASH, "")
-        cells.append(Cell(text, key, each.rank or "", each.leads, f"±{each.spread}" if each.spread else ""))
+        ends = row.interval(metric)
+        about = f"95 % interval of the mean: {figure(ends[0])} to {figure(ends[1])}" if ends else ""
+        note = f"±{each.spread}" if each.spread else ""
+        cells.append(Cell(text, key, each.rank or "", each.leads, note, about))
     return cells
 
 
