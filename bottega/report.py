@@ -21,8 +21,8 @@ def report(
     ],
 ) -> None:
     """Write all tables and the HTML page again from results.json, and print the table; nothing is trained."""
+    from benchmark.folder import alone_in
     from bottega.runs.finding import find_run
-    from bottega.runs.locking import alone_in
 
     folder = find_run(run)
     from loguru import logger
@@ -31,7 +31,7 @@ def report(
     from benchmark.reports.html.page import write_page
     from workbench.console import show, wants_style
 
-    with alone_in(folder):
+    with alone_in(folder, "command"):
         found = read_report(folder)
         write_files(folder, found, _as_triplets(found.config))
         show(render(found, wants_style()))

@@ -29,15 +29,15 @@ def run(
     """
     if plan and retry:
         raise typer.BadParameter("--plan runs nothing: leave out --retry")
-    from workbench.config import assignments, read_yaml
+    from workbench.config import assignments
 
     overrides = assignments(changes or []) + ([] if gpu is None else [("gpu", str(gpu))])
-    for file in files:
-        read_yaml(file)  # before the first one runs for hours
     from loguru import logger
 
-    from benchmark.experiment import run_experiment, show_plan
+    from benchmark.experiment import check_experiment, run_experiment, show_plan
 
+    for file in files:  # before the first one runs for hours
+        check_experiment(file, overrides)
     for file in files:
         if plan:
             show_plan(file, overrides)

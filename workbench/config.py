@@ -18,6 +18,8 @@ from workbench.errors import UserError
 
 Location = tuple[str | int, ...]
 
+_LONGEST, _DEEPEST = 10_000, 100  # characters and nested brackets of a value from the command line
+
 
 class Settings(BaseModel):
     """Base of every configuration class: unknown keys are errors, instances do not change."""
@@ -286,9 +288,11 @@ def _collect_lines(node: yaml.Node, at: Location, lines: dict[Location, int], pa
 
 def _typed(text: str, where: str) -> Any:
     """The value of an override, with the care that a file gets."""
+    if len(text) > _LONGEST:
+        mend = "write long values into the YAML file"
+        raise UserError(f"the value has {len(text)} characters, more than {_LONGEST}", where=where, mend=mend)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader)):
-            raise UserError("an alias has no place in a value", where=where, mend="write the value out")
+        _check_events(text)
         node = _Loader(text).get_single_node()
         if node is not None:
             _collect_lines(node, (), {}, Path("the value"))
@@ -298,6 +302,17 @@ def _typed(text: str, where: str) -> Any:
         raise UserError(f"cannot read the value {text[:80]!r}", where=where, mend=mend) from error
     except UserError as error:
         raise UserError(error.what, where=where, mend=error.mend) from None
+
+
+def _check_events(text: str) -> None:
+    """Refuse aliases, and lists in lists without end before the parser has read on: it takes ever longer."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UserError("an alias has no place in a value", mend="write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise UserError(f"the value is nested more than {_DEEPEST} deep", mend="look for a stray bracket")
 
 
 def _put(data: dict[str, Any], parts: list[str], value: Any, where: str) -> Location:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,9 @@ _FORMAT = "<green>{time:HH:mm:ss}</green> <level>{level.icon}</level> {message}"
 
 def start_logging() -> None:
     """Send log lines to standard error through tqdm, so that they never tear a progress bar."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no dagger
     logger.remove()
     for level, icon in (("DEBUG", "."), ("INFO", "·"), ("SUCCESS", "✓"), ("WARNING", "!"), ("ERROR", "✗")):
         logger.level(level, icon=icon)

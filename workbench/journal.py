@@ -73,13 +73,18 @@ class Journal:
 
     def _load(self) -> None:
         damaged = 0
-        text = self._path.read_text(encoding="utf-8", errors="replace")
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UserError(
+                f"cannot read the journal: {error.strerror}", where=self._path, mend="check what it is, and permissions"
+            ) from error
         self._torn = not text.endswith("\n") and bool(text)
         for line in text.split("\n"):
             try:
                 record = json.loads(line)
                 intact = record.pop("check") == fingerprint(record)
-            except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
+            except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
                 intact = False
             if intact:
                 self._records[record["kind"], record["key"]] = record

@@ -10,13 +10,25 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from loguru import logger
 
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cores(cgroup: Path = _CGROUP) -> int:
+    """Whole cores of this process, at least 1: by its affinity, and by the share that a container gives."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return max(1, min(count, int(quota) // int(period)))
+    except (OSError, ValueError, ZeroDivisionError):  # no container, or `max`: no limit
+        return count
 
 
 def pick_device(gpu: int) -> torch.device:
@@ -39,6 +51,7 @@ def pick_device(gpu: int) -> torch.device:
 
 def seed_everything(seed: int) -> None:
     """Seed python, numpy and torch, and ask CUDA for deterministic kernels."""
+    import numpy as np
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")

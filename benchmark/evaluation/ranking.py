@@ -99,12 +99,15 @@ def rank(
     Raises
     ------
     Diverged : a score is NaN.
+    ValueError : scores of another shape.
     """
     block = max(1, BLOCK_BYTES // shrink // (4 * n_items))
     watch = FullPass(held_out) if full else None
     parts: list[tuple[Tensor, Tensor]] = []
     for users in held_out.users.split(block):
         scores = score(users).float().contiguous()
+        if scores.shape != (len(users), n_items):
+            raise ValueError(f"scores of shape {tuple(scores.shape)}, and ({len(users)}, {n_items}) was expected")
         if watch:
             watch.scored(scores)
         mask.apply(scores, users)

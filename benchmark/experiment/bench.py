@@ -38,6 +38,7 @@ class Bench:
         folder: Path,
     ) -> None:
         self.file, self.measures, self.folder = file, measures, folder
+        reporting_code()  # now: the sources may be edited while the sweep runs
         self._device = device
         self.chosen_on_test = measures.legacy is not None and splits[0][0].validation is None
         shelf, files = Shelf(), [file.under_seed(seed) for seed in seeds_of(file, splits)]
@@ -132,11 +133,6 @@ class Bench:
             )
         return folds[0]
 
-    def stage(self, trial: Trial) -> Fold:
-        """Where a trial runs."""
-        assert isinstance(trial.stage, Fold)
-        return trial.stage
-
     def test_protocol(self, row: Row) -> dict[str, Any]:
         """What the test figures of a row depend on besides its trials."""
         folds = self.folds(row)
@@ -144,6 +140,7 @@ class Bench:
             "mask": self.measures.mask,
             "length": self.measures.length,
             "candidates": [[fold.judges.drawn("test") for fold in inner] for inner in folds],
+            "raw ids": self.first_fold.judges.raw_digest,  # of the lists
             "slices": [[fold.slices_digest for fold in inner] for inner in folds],
             "code": reporting_code(),
         }
@@ -178,7 +175,7 @@ class Bench:
         names = self._modalities_of(row, params)
         protocol = Protocol(
             fold.judges.fingerprint,
-            measures.identity,
+            (*measures.identity, *([fold.judges.raw_digest] if measures.files else [])),  # their ids may be raw ones
             tuple(measures.cutoffs),
             measures.threshold,
             plan.monitor,

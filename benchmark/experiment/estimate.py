@@ -9,16 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
+from loguru import logger
 
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.rows import Row
 from benchmark.experiment.tuning import search_fold
 from benchmark.models.base import TrainedRecommender, TrainingParams
-from benchmark.search.running import build
-from benchmark.search.sweep import Record
+from benchmark.search.running import build, failure
+from benchmark.search.sweep import Record, Unknown, known, weights_file
 from benchmark.search.trial import Trial
 from workbench.console import table
-from workbench.errors import UserError
 
 _REHEARSED = 1.0  # seconds of training steps
 
@@ -31,7 +31,8 @@ class Estimate:
     ----------
     trials : of its search, and of its further seeds; done : those of them that are in the journal.
     failed : those of the done ones that gave no figure.
-    seconds : of what is missing, one trial after the other; an upper bound, as early stopping is not foreseen.
+    seconds : of what is missing, one trial after the other; an upper bound, as early stopping is not foreseen. NaN
+        where a trial cannot be rehearsed.
     """
 
     row: str
@@ -46,17 +47,20 @@ def estimate(bench: Bench, row: Row) -> Estimate:
     folds = bench.folds(row)
     done: dict[str, Record] = {}  # by key, as further seeds begin with the chosen one
     missing: dict[str, Trial] = {}
-    seeds = 1
+    further = 0
     for number in range(len(folds)):
         search = search_fold(bench, row, number, drop=lambda trials: None)
         records: list[Record] | None = None
-        with suppress(StopIteration, UserError):  # its end: all is known
+        with suppress(StopIteration):  # its end: all is known
             while True:
                 request = search.send(records) if records is not None else next(search)
-                seeds = len(bench.seeds(request.trials[0]))
+                first = request.trials[0]
+                further = further or len(set(bench.seeds(first)) - {first.params.seed})
                 records = []
                 for place, trial in enumerate(request.trials):
-                    record = bench.journal.get("trial", trial.key)
+                    record = known(bench.journal, weights_file(bench.folder, trial), request, trial)
+                    if record is None and request.only_restore:
+                        raise Unknown(request.labels[place], bench.journal)
                     if record is None:
                         missing[trial.key] = trial
                         continue
@@ -65,7 +69,7 @@ def estimate(bench: Bench, row: Row) -> Estimate:
                     records.append(record)
                 if len(records) < len(request.trials):
                     break
-    total = max(len(folds) * len(folds[0]) * (row.plan.count + seeds - 1), len(done) + len(missing))
+    total = max(len(folds) * len(folds[0]) * (row.plan.count + further), len(done) + len(missing))
     failed = sum("failed" in record for record in done.values())
     return Estimate(row.name, total, len(done), failed, _seconds(list(missing.values()), total - len(done)))
 
@@ -84,7 +88,7 @@ def render_estimates(estimates: Sequence[Estimate]) -> str:
         for each in estimates
     ]
     counts = [str(sum(int(row[column]) for row in rows)) for column in range(1, 5)]
-    seconds = sum(each.seconds for each in estimates)
+    seconds = sum(each.seconds for each in estimates if not math.isnan(each.seconds))
     rows.append(["all", *counts, _time(seconds)])
     headers = ["row", "trials", "done", "failed", "missing", "about"]
     return f"{table(headers, rows)}\n{counts[3]} trials to run; `about`: one after the other, without early stopping"
@@ -94,7 +98,11 @@ def _seconds(missing: Sequence[Trial], count: int) -> float:
     """Of `count` trials, of which some are known."""
     if not missing:
         return 0.0
-    step, judgement = _rehearse(missing[0])
+    try:
+        step, judgement = _rehearse(missing[0])
+    except (Exception, SystemExit) as error:  # of a user's model: the run will record it, too
+        logger.warning("{}: {}", missing[0].name, failure(error)["failed"])
+        return math.nan
     known = [_epochs(trial) * _steps(trial) * step + _judgements(trial) * judgement for trial in missing]
     return sum(known) / len(known) * count
 
@@ -140,6 +148,8 @@ def _judgements(trial: Trial) -> int:
 
 
 def _time(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "?"
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from loguru import logger
 
 from benchmark.search.running import Ground
 from benchmark.search.trial import Stage
+from workbench.runtime import usable_cores
 
 _SMALL = 50_000  # training interactions below which a second thread gains nothing
 _MOST_THREADS = 8
@@ -39,7 +38,7 @@ def threads_of_a_trial(wanted: int | None, interactions: int, workers: int) -> i
     wanted : as the file says; None: one for a small training part, all cores (at most 8) for others.
     workers : trials at once on this machine, for a warning where they are in each other's way.
     """
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     threads = wanted or (1 if interactions < _SMALL else min(cores, _MOST_THREADS))
     if workers > 1 and workers * threads > cores:
         logger.warning(

@@ -20,6 +20,7 @@ from benchmark.load.negatives import load_negatives
 from benchmark.load.raw_ids import raw_ids_of
 from benchmark.measures import Measures
 from benchmark.models.base import device_histories
+from workbench.files import fingerprint, sha256_file
 
 
 class Judges:
@@ -48,6 +49,11 @@ class Judges:
     def raw_ids(self) -> RawIds:
         """The maps behind the ids of the split, if there are any."""
         return raw_ids_of(self._file)
+
+    @cached_property
+    def raw_digest(self) -> str:
+        """Hash of these maps."""
+        return fingerprint([each and sha256_file(each.path) for each in (self.raw_ids.users, self.raw_ids.items)])
 
     @property
     def validation(self) -> Evaluator | None:

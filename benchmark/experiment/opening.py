@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.evaluation import Ranking
 from benchmark.evaluation.slices import SliceRow
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.figures import Opened, keep, open_ranking
+from benchmark.experiment.fold import Fold
 from benchmark.experiment.lists import example_lists, write_lists
 from benchmark.experiment.rows import stem_of
-from benchmark.experiment.tuning import Tuned
+from benchmark.experiment.tuning import Chosen, Tuned
 from benchmark.measures import MMREC_DIGITS
+from benchmark.models.base import Recommender
 from benchmark.reports.report import ModelResult, Replicate
+from benchmark.search.running import free_memory, out_of_memory
 from benchmark.search.sweep import Sweep
 from benchmark.search.trial import Trial
 from workbench.files import fingerprint, sha256_file
@@ -26,10 +30,11 @@ Lists = dict[str, list[list[Any]]]  # raw user id -> item, score, hit
 
 @dataclass(frozen=True)
 class Judged:
-    """A row of the table, and its lists of the example users."""
+    """A row of the table, its lists of the example users, and the files that it owns."""
 
     result: ModelResult
     lists: Lists
+    files: list[Path]
 
 
 def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
@@ -44,13 +49,14 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
             files[f"recs {fold} {place}"] = bench.folder / "recs" / f"{name}.tsv"
     protocol = bench.test_protocol(row)
     key = fingerprint([stem, [trial.key for _, _, trial in _places(tuned)], protocol])
+    seeds = len(tuned.replicates[0]) // len(tuned.choices[0].trials)
     record = bench.journal.get("test", key)
     if record is None or not _as_written(files, record):
         opened: list[list[Opened]] = [[] for _ in tuned.replicates]
         lists: Lists = {}
         for fold, place, trial in _places(tuned):
-            stage = bench.stage(trial)
-            ranking = stage.test.rank(sweep.restore(trial, row.name))
+            stage = bench.folds(row)[fold][place // seeds]
+            ranking = _rank(stage, sweep.restore(trial, row.name))
             opened[fold].append(open_ranking(stage, ranking, bench.measures.threshold))
             lists = lists or example_lists(ranking, stage)
             if f"recs {fold} {place}" in files:
@@ -58,7 +64,6 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
         record = {"row": row.name, "protocol": protocol, "lists": lists, **keep(files["per_user"], opened)}
         record["sha256"] = {name: sha256_file(path) for name, path in files.items()}
         bench.journal.append("test", key, record)
-    seeds = len(tuned.replicates[0]) // len(tuned.choices[0].trials)
     identities = [
         Replicate(fold, place // seeds, trial.params.seed, record["replicates"][fold][place])
         for fold, place, trial in _places(tuned)
@@ -74,10 +79,22 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
         validation=float(np.mean(values)) if values else None,
         chosen=[choice.records for choice in tuned.choices],
         trials=[record for choice in tuned.choices for tried in choice.tried for record in tried],
+        further=[record for choice in tuned.choices for record in choice.further],
         replicates=identities,
         **figures_of(record),
     )
-    return Judged(result, record["lists"])
+    return Judged(result, record["lists"], list(files.values()))
+
+
+def _rank(stage: Fold, model: Recommender) -> Ranking:
+    """Lists of the test part; short of memory, once more with half the scores held at a time."""
+    try:
+        return stage.test.rank(model)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    free_memory(stage.data.device)
+    return stage.test.with_smaller_blocks().rank(model)
 
 
 def figures_of(record: dict[str, Any]) -> dict[str, Any]:
@@ -101,29 +118,29 @@ def open_test_of_all(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
 
     Figures are rounded to four decimals first; of equal ones the first counts.
     """
-    choices = []
+    choices: list[Chosen] = []
     for choice in tuned.choices:
         best: tuple[float, int] | None = None
         for place, (trials, records) in enumerate(zip(choice.configurations, choice.tried, strict=True)):
             if any("failed" in record for record in records):
                 continue
-            value = round(_on_test(bench, sweep, tuned, trials), MMREC_DIGITS)
+            value = round(_on_test(bench, sweep, tuned, len(choices), trials), MMREC_DIGITS)
             if best is None or value > best[0]:
                 best = (value, place)
         assert best is not None  # something was chosen among the same
-        trials = choice.configurations[best[1]]
-        choices.append(replace(choice, trials=trials, records=choice.tried[best[1]], replicates=trials))
+        trials, records = choice.configurations[best[1]], choice.tried[best[1]]
+        choices.append(replace(choice, trials=trials, records=records, replicates=trials, repeated=records))
     return open_test(bench, sweep, Tuned(tuned.row.chosen_on_test(), choices))
 
 
-def _on_test(bench: Bench, sweep: Sweep, tuned: Tuned, trials: Sequence[Trial]) -> float:
-    """Mean value of a configuration on the test part under its monitor."""
+def _on_test(bench: Bench, sweep: Sweep, tuned: Tuned, number: int, trials: Sequence[Trial]) -> float:
+    """Mean value of a configuration on a test fold under its monitor."""
     values = []
-    for trial in trials:
+    for stage, trial in zip(bench.folds(tuned.row)[number], trials, strict=True):
         key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
         record = bench.journal.get("configuration on test", key)
         if record is None:
-            means = bench.stage(trial).test.means(sweep.restore(trial, tuned.row.name))
+            means = stage.test.measure(_rank(stage, sweep.restore(trial, tuned.row.name))).means
             record = bench.journal.append("configuration on test", key, {"test": means})
         values.append(record["test"][tuned.row.plan.monitor])
     return float(np.mean(values))

@@ -16,6 +16,7 @@ from benchmark.models.base import MultimodalParams, Params, Recommender, Trainin
 from benchmark.models.registry import find_model
 from benchmark.search.proposals import Proposals, count, make_proposals
 from benchmark.search.space import Space, read_space
+from benchmark.search.trial import code_hash
 from benchmark.training.early_stopping import check_monitor
 from workbench.config import located, nearest, validate
 from workbench.errors import UserError
@@ -91,6 +92,7 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     given = file.experiment.external_models_path
     with located(file.document, at):
         model = find_model(block.name, None if given is None else file.path(given))
+    code_hash(model)  # now: the file may be edited while the sweep runs
     for key in sorted(set(block.parameters) & set(model.without_effect)):
         logger.info("{}: `{}` has no effect: {}", file.document.where((*at, key)), key, model.without_effect[key])
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}

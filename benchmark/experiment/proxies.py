@@ -70,7 +70,8 @@ def judge_lists(bench: Bench, ranked: Ranked) -> Judged:
     fold = bench.only_fold(name)
     stem, monitor = stem_of(name), bench.measures.columns[0]
     opened = open_ranking(fold, ranked.test, bench.measures.threshold)
-    record = keep(bench.folder / "per_user" / f"{stem}.npz", [[opened]])
+    per_user = bench.folder / "per_user" / f"{stem}.npz"
+    record = keep(per_user, [[opened]])
     value, judge = None, fold.ground.validation
     if ranked.validation is not None and judge is not None:
         value = judge.measure(ranked.validation).means[monitor]
@@ -86,7 +87,7 @@ def judge_lists(bench: Bench, ranked: Ranked) -> Judged:
         replicates=[Replicate(0, 0, None, record["replicates"][0][0])],
         **figures_of(record),
     )
-    return Judged(result, example_lists(ranked.test, fold))
+    return Judged(result, example_lists(ranked.test, fold), [per_user])
 
 
 def _rank(fold: Fold, lists: ListFile, part: Part) -> Ranking:

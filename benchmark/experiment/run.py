@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loguru import logger
 
 from benchmark.config import ExperimentFile, read_experiment_configs
+from benchmark.config.proxies import ListFile
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.estimate import estimate, render_estimates
@@ -20,23 +21,22 @@ from benchmark.experiment.proxies import Ranked, judge_lists, plan_lists, rank_l
 from benchmark.experiment.reporting import build_report
 from benchmark.experiment.rows import Row, refuse_same_files, rows_of
 from benchmark.experiment.tuning import Tuned, tune
+from benchmark.folder import RESULTS, alone_in
 from benchmark.guard import Figures, Finding, inspect_figures, inspect_mask, tell
-from benchmark.load import load_splits
+from benchmark.load import check_sources, load_splits
 from benchmark.measures import Measures, plan_measures
 from benchmark.reports import render, write_files
 from benchmark.reports.html import PAGE, write_page
 from benchmark.reports.report import Failure, ModelResult, Report, write_report
 from benchmark.search.executors import make_executor
+from benchmark.search.running import failure
 from benchmark.search.sweep import Sweep
 from benchmark.tracking import check_trackers, open_trackers
 from workbench.console import show, wants_style
 from workbench.errors import UserError
 from workbench.files import write_text
-from workbench.locks import Held, Lock
 from workbench.runtime import pick_device
 
-RESULTS = Path("results")
-LOCK = ".lock"
 Overrides = Sequence[tuple[str, str]]
 
 
@@ -51,17 +51,38 @@ def run_experiment(path: str | Path, overrides: Overrides = (), retry: bool = Fa
     overrides : dotted keys of the file and what they are set to, as text.
     retry : whether trials that failed before are run again.
     """
-    name = Path(path).stem
-    folders = [_run(_prepare(file, name), retry) for file in read_experiment_configs(path, overrides)]
-    return folders[-1]
+    planned = [_check(file) for file in read_experiment_configs(path, overrides)]
+    return [_run(_prepare(each, Path(path).stem), retry) for each in planned][-1]
+
+
+def check_experiment(path: str | Path, overrides: Overrides = ()) -> None:
+    """See whether an experiment file can be run, as far as that can be told without reading the data.
+
+    Raises
+    ------
+    UserError : the first mistake.
+    """
+    for file in read_experiment_configs(path, overrides):
+        _check(file)
 
 
 def show_plan(path: str | Path, overrides: Overrides = ()) -> None:
     """Print how many trials an experiment file asks for, which are done already, and about how long the rest takes."""
-    for file in read_experiment_configs(path, overrides):
-        setting = _prepare(file, Path(path).stem)
+    for planned in [_check(file) for file in read_experiment_configs(path, overrides)]:
+        setting = _prepare(planned, Path(path).stem)
         estimates = [estimate(setting.bench, row) for row in setting.rows]
         show(f"{setting.bench.folder}\n{render_estimates(estimates)}")
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What a file asks for, checked as far as no data is needed."""
+
+    file: ExperimentFile
+    measures: Measures
+    plans: list[Plan]
+    rows: list[Row]
+    lists: list[ListFile]
 
 
 @dataclass(frozen=True)
@@ -74,37 +95,42 @@ class _Setting:
     findings: list[Finding]
 
 
-def _prepare(file: ExperimentFile, name: str) -> _Setting:
-    """Check the whole file, load the data, and look for what would go wrong later.
+def _check(file: ExperimentFile) -> _Planned:
+    measures = plan_measures(file)
+    plans = plan_models(file, measures)
+    check_trackers(file.experiment.tracking)
+    check_sources(file)
+    return _Planned(file, measures, plans, rows_of(file, plans), plan_lists(file))
+
+
+def _prepare(planned: _Planned, name: str) -> _Setting:
+    """Load the data, and look for what would go wrong later.
 
     Raises
     ------
     UserError : the first mistake.
     """
-    measures = plan_measures(file)
-    plans = plan_models(file, measures)
-    check_trackers(file.experiment.tracking)
-    rows, lists = rows_of(file, plans), plan_lists(file)
+    file, measures = planned.file, planned.measures
     splits, findings = load_splits(file, measures.candidates)
     first = splits[0][0]
-    _refuse_blind_choice(file, measures, plans, first)
+    _refuse_blind_choice(file, measures, planned.plans, first)
     remarks = inspect_mask(first, measures.mask)
     tell(remarks)
     folder = RESULTS / file.experiment.dataset / name
     bench = Bench(file, splits, measures, pick_device(file.experiment.gpu), folder)
-    if bench.chosen_on_test:
-        rows = [row.chosen_on_test() for row in rows]
-    refuse_same_files(file, [*(row.name for row in rows), *(each.name for each in lists)])
+    rows = [row.chosen_on_test() for row in planned.rows] if bench.chosen_on_test else planned.rows
+    refuse_same_files(file, [*(row.name for row in rows), *(each.name for each in planned.lists)])
     for row in rows:
         bench.check(row)
-    return _Setting(bench, rows, [rank_lists(bench, each) for each in lists], [*findings, *remarks])
+    lists = [rank_lists(bench, each) for each in planned.lists]
+    return _Setting(bench, rows, lists, [*findings, *remarks])
 
 
 def _run(setting: _Setting, retry: bool) -> Path:
     bench = setting.bench
     file, experiment, folder = bench.file, bench.file.experiment, bench.folder
     with ExitStack() as stack:
-        stack.enter_context(_alone_in(folder))
+        stack.enter_context(alone_in(folder))
         write_text(folder / "config.yml", file.text)
         base = file.document.path.parent
         trackers = open_trackers(experiment.tracking, folder, experiment.dataset, folder.name, base)
@@ -116,6 +142,7 @@ def _run(setting: _Setting, retry: bool) -> Path:
         threads = threads_of_a_trial(experiment.threads, len(bench.first_fold.dataset.train.items), workers)
         sweep = Sweep(folder, bench.journal, executor, grounds.name, threads, retry, trackers)
         judged, failed = _judge(setting, sweep)
+        _clear(folder, judged)
         bench.write_negatives()
         report = _report(setting, judged, failed)
         write_report(folder, report)
@@ -135,20 +162,36 @@ def _judge(setting: _Setting, sweep: Sweep) -> tuple[list[Judged], list[Failure]
     UserError : no row has figures.
     """
     bench = setting.bench
-    judged, failed = [], []
     tuned = tune(bench, sweep, setting.rows)
-    for row, each in zip(setting.rows, tuned, strict=True):
-        if isinstance(each, Tuned):
-            judged.append(open_test(bench, sweep, each))
-        else:
-            logger.error("{}", each.render())
-            failed.append(Failure(row.name, each.what))
+    found = [_opened(bench, sweep, each) if isinstance(each, Tuned) else each for each in tuned]
     if bench.measures.legacy == "mmrec" and not bench.chosen_on_test:
-        judged += [open_test_of_all(bench, sweep, each) for each in tuned if isinstance(each, Tuned) and each.several]
+        several = [each for each in tuned if isinstance(each, Tuned) and each.several]
+        found += [open_test_of_all(bench, sweep, each) for each in several]
+    judged = [each for each in found if isinstance(each, Judged)]
     judged += [judge_lists(bench, each) for each in setting.lists]
+    failed = [each for each in found if isinstance(each, Failure)]
     if not judged:
         raise UserError("no row of the table has figures", where=bench.folder, mend="mend what is said above")
     return judged, failed
+
+
+def _clear(folder: Path, judged: list[Judged]) -> None:
+    """Remove per-user values and lists of rows that an earlier run of the file had, and this one has not."""
+    owned = {path for each in judged for path in each.files}
+    for path in [*folder.glob("per_user/*.npz"), *folder.glob("recs/*.tsv")]:
+        if path not in owned:
+            path.unlink()
+
+
+def _opened(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged | Failure:
+    """The test figures of a row; what goes wrong with its model is no end of the others."""
+    try:
+        return open_test(bench, sweep, tuned)
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        logger.error("{}: the test part was not opened", tuned.row.name)
+        return Failure(tuned.row.name, f"when the test part was opened: {failure(error)['failed']}")
 
 
 def _report(setting: _Setting, judged: list[Judged], failed: list[Failure]) -> Report:
@@ -157,30 +200,6 @@ def _report(setting: _Setting, judged: list[Judged], failed: list[Failure]) -> R
     tell(suspicions)
     measures = replace(bench.measures, fewest=bench.fewest_negatives)
     return build_report(bench, measures, judged, failed, [*setting.findings, *suspicions])
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other sweeps out of a results folder.
-
-    Raises
-    ------
-    UserError : another one is at work there.
-    """
-    try:
-        lock = Lock(folder / LOCK)
-    except Held as held:
-        raise UserError(
-            f"another sweep is at work in this folder ({held.by})",
-            where=folder,
-            mend="wait for it, or copy the experiment file under another name",
-        ) from None
-    except OSError as error:
-        raise UserError(f"cannot write: {error.strerror}", where=folder, mend="check permissions") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _figures(results: list[ModelResult]) -> list[Figures]:

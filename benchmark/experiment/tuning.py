@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
+
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.rows import Row
 from benchmark.models.base import Params
+from benchmark.reports.report import Failure
 from benchmark.search.contest import Contest
 from benchmark.search.sweep import Request, Search, Sweep
 from benchmark.search.trial import Trial
@@ -24,15 +27,22 @@ class Chosen:
     Attributes
     ----------
     trials : of the chosen configuration, one a validation fold; records : what the journal says of them.
-    replicates : the same configuration under every seed, [validation fold][seed] in one list.
+    replicates : the same configuration under every seed, [validation fold][seed] in one list; repeated : the records.
     configurations : everything that was tried; tried : the records of it.
     """
 
     trials: list[Trial]
     records: list[Record]
     replicates: list[Trial]
+    repeated: list[Record]
     configurations: list[list[Trial]]
     tried: list[list[Record]]
+
+    @property
+    def further(self) -> list[Record]:
+        """Records of the replicates under other seeds than the configuration's own."""
+        own = {trial.key for trials in self.configurations for trial in trials}
+        return [record for trial, record in zip(self.replicates, self.repeated, strict=True) if trial.key not in own]
 
     def validation(self, monitor: str) -> float | None:
         """Mean validation value of the chosen trials, None without validation."""
@@ -58,15 +68,19 @@ class Tuned:
         return [choice.replicates for choice in self.choices]
 
 
-def tune(bench: Bench, sweep: Sweep, rows: list[Row]) -> list[Tuned | UserError]:
-    """Tune all rows side by side; a row of which nothing gave a figure is an error in its place."""
+def tune(bench: Bench, sweep: Sweep, rows: list[Row]) -> list[Tuned | Failure]:
+    """Tune all rows side by side; a row of which nothing gave a figure is a failure in its place."""
     places = [(number, fold) for number, row in enumerate(rows) for fold in range(len(bench.folds(row)))]
     chosen = sweep.run([search_fold(bench, rows[number], fold, sweep.drop_weights) for number, fold in places])
-    tuned: list[Tuned | UserError] = []
+    tuned: list[Tuned | Failure] = []
     for number, row in enumerate(rows):
         own = [found for (owner, _), found in zip(places, chosen, strict=True) if owner == number]
         failed = [each for each in own if isinstance(each, UserError)]
-        tuned.append(failed[0] if failed else Tuned(row, [each for each in own if isinstance(each, Chosen)]))
+        if failed:
+            logger.error("{}: {}", row.name, failed[0].render())
+            tuned.append(Failure(row.name, failed[0].what))
+        else:
+            tuned.append(Tuned(row, [each for each in own if isinstance(each, Chosen)]))
     return tuned
 
 
@@ -109,24 +123,20 @@ def search_fold(bench: Bench, row: Row, number: int, drop: Callable[[Sequence[Tr
     if contest.best is None:
         reason = next(record["failed"] for record in tried[-1] if "failed" in record)
         raise UserError(
-            f"{row.name}: none of {len(tried)} configurations gave a figure ({reason})",
+            f"none of {len(tried)} configurations gave a figure ({reason})",
             mend="see results.json or the log for each; `--retry` runs failed trials again",
         )
     chosen = contest.configurations[contest.best]
     replicates = [trial.under_seed(seed) for trial in chosen for seed in bench.seeds(trial)]
     labels = [f"{row.name}{at} seed {trial.params.seed}" for trial in replicates]
-    for trial, record in zip(
-        replicates,
-        (yield Request(replicates, labels, keep_weights=keep, checkpoint_rate=rate, only_restore=meta.restore)),
-        strict=True,
-    ):
+    repeated = yield Request(replicates, labels, keep_weights=keep, checkpoint_rate=rate, only_restore=meta.restore)
+    for trial, record in zip(replicates, repeated, strict=True):
         if "failed" in record:
             raise UserError(
-                f"{row.name}: the chosen configuration gave no figure under seed {trial.params.seed} "
-                f"({record['failed']})",
+                f"the chosen configuration gave no figure under seed {trial.params.seed} ({record['failed']})",
                 mend="choose another range, or `--retry`",
             )
-    return Chosen(chosen, tried[contest.best], replicates, contest.configurations, tried)
+    return Chosen(chosen, tried[contest.best], replicates, repeated, contest.configurations, tried)
 
 
 def shown(params: Params, varied: list[str]) -> str:

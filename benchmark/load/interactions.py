@@ -63,6 +63,24 @@ def seeds_of(file: ExperimentFile, splits: Splits) -> list[int]:
     return [seed for seed in seeds for _ in range(len(splits) // len(seeds))]
 
 
+def check_sources(file: ExperimentFile) -> None:
+    """Refuse paths of interactions that lead nowhere, before anything is read.
+
+    Raises
+    ------
+    UserError : the first of them.
+    """
+    config = file.experiment.data_config
+    for key in type(config).model_fields:
+        given = getattr(config, key)
+        if (key.endswith("_path") or key == "root_folder") and given is not None and not file.path(given).exists():
+            raise UserError(
+                f"no such interaction file: {file.path(given)}",
+                where=file.document.where(("experiment", "data_config", key)),
+                mend="mend the path, or make the parts: python run_split.py --dataset " + file.experiment.dataset,
+            )
+
+
 def warn_of_changes(folder: Path) -> None:
     """Warn of parts that are no longer those that `run_split.py` wrote, and of reviews that changed since."""
     record = _split_record(folder)

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import cloudpickle
 
-from benchmark.models.base import Recommender
+from benchmark.models.base import Params, Recommender
 from workbench.config import nearest
 from workbench.errors import UserError
 from workbench.files import fingerprint
@@ -49,6 +49,12 @@ def find_model(name: str, folder: Path | None = None) -> type[Recommender]:
             where=path,
             mend=f"name the class {wanted}",
         )
+    if not issubclass(found.Params, Params):
+        raise UserError(
+            f"`{found.__name__}.Params` extends neither Params nor TrainingParams",
+            where=path,
+            mend="class Params(TrainingParams), or class Params(TrainingParams, MultimodalParams)",
+        )
     return found
 
 
@@ -66,24 +72,26 @@ def _shipped_folder() -> Path:
 def _load(path: Path, shipped: Path) -> ModuleType:
     if path.resolve().parent == shipped:
         try:
-            return importlib.import_module(f"{_PACKAGE}.{path.stem}")
-        except Exception as error:
+            module = importlib.import_module(f"{_PACKAGE}.{path.stem}")
+        except (Exception, SystemExit) as error:
             raise _unloadable(path, error) from error
+        cloudpickle.register_pickle_by_value(module)  # its classes travel as they are now, whatever becomes of the file
+        return module
     # the folder is part of the name: two of them may hold files of the same name
     name = f"user_models_{fingerprint(str(path.resolve().parent))}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    cloudpickle.register_pickle_by_value(module)  # a worker cannot import it: its classes travel as they are now
+    cloudpickle.register_pickle_by_value(module)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _unloadable(path, error) from error
     return module
 
 
-def _unloadable(path: Path, error: Exception) -> UserError:
+def _unloadable(path: Path, error: BaseException) -> UserError:
     """The sentence for a model file that raises, with the line of it where that happened."""
     trace, line = error.__traceback__, None
     while trace is not None:

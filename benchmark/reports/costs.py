@@ -1,60 +1,77 @@
-"""What a row of the table took, gathered from the records of its trials."""
+"""What rows took, gathered from the records of their trials: one ledger for terminal, files and page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmark.reports.report import ModelResult, Record
 
 
 @dataclass(frozen=True)
-class RowCost:
-    """None where nothing was measured.
+class Bill:
+    """Of some trials together; None where nothing is known.
 
     Attributes
     ----------
-    seconds, cpu_seconds, energy_joules : of all trials that were compared, those without figures included.
-    peak_memory_mb, gpu_memory_mb : the largest of the chosen trials.
-    samples_per_second : mean over the chosen trials.
-    parameters : number of weights of the chosen model.
+    trials : how many there were; failed : how many of them gave no figures.
+    seconds, cpu_seconds, energy_joules : sums, of which every measured trial must know its part.
+    memory_mb, gpu_memory_mb : the largest.
+    samples_per_second : the mean.
     """
 
+    trials: int
+    failed: int
     seconds: float | None
     cpu_seconds: float | None
     energy_joules: float | None
-    peak_memory_mb: float | None
+    memory_mb: float | None
     gpu_memory_mb: float | None
     samples_per_second: float | None
-    parameters: int | None
 
 
-def row_cost(model: ModelResult) -> RowCost:
-    """Sums over the trials of a row, and what its chosen trials needed at once."""
-    chosen = chosen_records(model)
-    speed = _known(chosen, "samples_per_second")
-    return RowCost(
-        seconds=_total(model.trials, "seconds"),
-        cpu_seconds=_total(model.trials, "cpu_seconds"),
-        energy_joules=_total(model.trials, "energy_joules"),
-        peak_memory_mb=max(_known(chosen, "peak_memory_mb"), default=None),
-        gpu_memory_mb=max(_known(chosen, "gpu_memory_mb"), default=None),
-        samples_per_second=sum(speed) / len(speed) if speed else None,
-        parameters=chosen[0].get("parameters") if chosen else None,
+@dataclass(frozen=True)
+class RowCost:
+    """What a row took.
+
+    Attributes
+    ----------
+    total : all its trials, those under further seeds included; further : these alone.
+    chosen : the chosen trials of the search; weights : of the chosen model.
+    """
+
+    total: Bill
+    further: Bill
+    chosen: Bill
+    weights: int | None
+
+
+def cost_of(row: ModelResult) -> RowCost:
+    """Trials that failed have taken their time, too."""
+    chosen = row.chosen_records
+    weights = chosen[0].get("parameters") if chosen else None
+    return RowCost(bill([*row.trials, *row.further]), bill(row.further), bill(chosen), weights)
+
+
+def bill(records: Sequence[Record]) -> Bill:
+    """Of these trials; one that stands there several times, as its journal `key` says, took its time once."""
+    trials = list({record.get("key", place): record for place, record in enumerate(records)}.values())
+    costs = [record["cost"] for record in trials if record.get("cost")]
+
+    def gathered(key: str, gather: Callable[[list[float]], float]) -> float | None:
+        known = [float(cost[key]) for cost in costs if cost.get(key) is not None]
+        return gather(known) if known else None
+
+    def total(key: str) -> float | None:
+        return gathered(key, sum) if all(cost.get(key) is not None for cost in costs) else None
+
+    return Bill(
+        len(trials),
+        sum("failed" in record for record in trials),
+        total("seconds"),
+        total("cpu_seconds"),
+        total("energy_joules"),
+        gathered("peak_memory_mb", max),
+        gathered("gpu_memory_mb", max),
+        gathered("samples_per_second", lambda values: sum(values) / len(values)),
     )
-
-
-def chosen_records(model: ModelResult) -> list[Record]:
-    """Records of the chosen trials, over all test and validation folds; empty for lists that were made elsewhere."""
-    return [record for fold in model.chosen for record in fold]
-
-
-def _known(records: Iterable[Record], key: str) -> list[float]:
-    return [float(value) for record in records if (value := record.get("cost", {}).get(key)) is not None]
-
-
-def _total(records: Iterable[Record], key: str) -> float | None:
-    """None also where only some of the trials know: a part is no sum."""
-    measured = [record for record in records if record.get("cost")]
-    values = _known(measured, key)
-    return sum(values) if values and len(values) == len(measured) else None

@@ -11,6 +11,7 @@ from benchmark.evaluation.metrics import better
 from benchmark.evaluation.metrics.registry import WITHOUT_CUTOFF
 from benchmark.reports.report import ModelResult, Report
 from benchmark.reports.significance import clear_leaders, footer
+from benchmark.reports.text import shape_of
 
 Rank = Literal["best", "second"]
 
@@ -57,9 +58,10 @@ def figures_of(report: Report, metric: str, leads: set[tuple[str, str]]) -> list
     finite = [value for value in values if math.isfinite(value)]
     whole = not any(model.spread for model in report.models) and max(finite, default=0) > 1
     whole = whole and all(value == round(value) for value in finite)  # counts, such as those of ItemCoverage
+    largest = max(map(abs, finite), default=0.0)
+    shape = ",.0f" if whole and largest < 1e7 else shape_of(largest)  # one for the whole column
     cells = []
     for model, value, spread, rank in zip(report.models, values, spreads, ranks, strict=True):
-        shape = ",.0f" if whole and abs(value) < 1e7 else _shape(value)
         leads_here = rank == "best" and (model.row, metric) in leads
         if math.isnan(value):
             cells.append(Figure("-", "", None, False))
@@ -96,12 +98,6 @@ def notes(report: Report, leads: set[tuple[str, str]]) -> list[str]:
     if leads:
         found.append(footer(report.comparisons, report.tests[0], folds))
     return found
-
-
-def _shape(value: float) -> str:
-    """How a number is written: about as many digits as it can be trusted to."""
-    size = abs(value)
-    return ".4g" if size >= 1e7 else ",.1f" if size >= 100 else ".4f"
 
 
 def _replicates(model: ModelResult) -> str:

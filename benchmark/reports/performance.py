@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmark.reports.costs import chosen_records
 from benchmark.reports.report import ModelResult, Record, Report
 from benchmark.reports.text import tab_separated
 from workbench.files import write_json, write_text
@@ -76,7 +75,7 @@ def _ending(report: Report) -> str:
 
 def _best_name(model: ModelResult) -> str:
     """Of what was chosen; in the first test fold where there are several."""
-    records = chosen_records(model)
+    records = model.chosen_records
     return trial_name(model.row, records[0], model.varied) if records else model.row.replace(" ", "_")
 
 
@@ -154,6 +153,6 @@ def _best_parameters(report: Report) -> list[dict[str, Any]]:
             "configuration": {**records[0]["params"], "best_iteration": records[0]["epoch"]},
         }
         for model in report.models
-        if (records := chosen_records(model))
+        if (records := model.chosen_records)
     ]
     return [defaults, *blocks]

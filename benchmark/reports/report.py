@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from workbench.numbers import Number
 
 RESULTS = "results.json"
 Figures = dict[str, Number]  # `Metric@k` -> value
-Record = dict[str, Any]  # of a trial, as the journal has it; see `benchmark.search.outcome`
+Record = dict[str, Any]  # of a trial, as the journal has it; see `benchmark.search.running.Outcome`
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class ModelResult:
     users : number of judged users.
     system : of the metrics without per-user values, one number a replicate.
     slices : figures of groups of users and items.
+    further : records of the chosen configuration under its further seeds, those that are not among `trials`.
     """
 
     row: str
@@ -65,11 +66,26 @@ class ModelResult:
     users: int
     system: dict[str, list[Number]]
     slices: list[SliceRow]
+    further: list[Record] = field(default_factory=list)
 
     @property
     def repeats(self) -> int:
         """How many replicates a test fold has: validation folds times seeds."""
         return sum(each.fold == self.replicates[0].fold for each in self.replicates)
+
+    @property
+    def chosen_records(self) -> list[Record]:
+        """Of the chosen trials, over all test and validation folds."""
+        return [record for fold in self.chosen for record in fold]
+
+    @property
+    def chosen_settings(self) -> list[tuple[str, Any]]:
+        """Parameters that varied, and the epoch, of what was chosen in the first fold."""
+        if not self.chosen_records:
+            return []
+        first = self.chosen_records[0]
+        found = [(key, first["params"][key]) for key in self.varied if key in first["params"]]
+        return [*found, ("epoch", first["epoch"])] if first["epoch"] else found
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """95 % interval of the mean of a metric over replicates, by Student's t; None where there is one replicate."""

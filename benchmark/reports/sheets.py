@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.reports.costs import RowCost, chosen_records, row_cost
+from benchmark.reports.costs import RowCost, cost_of
 from benchmark.reports.report import ModelResult, Report
 from benchmark.reports.text import comma_separated, tab_separated
 from workbench.files import write_text
@@ -28,26 +28,27 @@ def _rows(report: Report) -> list[list[str]]:
     deviations = [f"{word} {heading}" for word in ("std", "low", "high") for heading in headings] if spread else []
     rows = [["model", *headings, *_HEADER, *deviations, *_MORE_COST]]
     for model in report.models:
-        cost = row_cost(model)
+        cost = cost_of(model)
         cells = [model.row, *(_number(model.test.get(metric), 6) for metric in report.metrics), model.monitor]
         cells += [_number(model.validation, 6), *_chosen(model, cost)]
         cells += _deviations(model, report.metrics) if spread else []
-        cells += [_number(cost.cpu_seconds, 2), _number(cost.gpu_memory_mb, 0), _number(cost.energy_joules, 1)]
-        rows.append([*cells, _number(cost.samples_per_second, 0)])
+        cells += [_number(cost.total.cpu_seconds, 2), _number(cost.chosen.gpu_memory_mb, 0)]
+        cells += [_number(cost.total.energy_joules, 1), _number(cost.chosen.samples_per_second, 0)]
+        rows.append(cells)
     return rows
 
 
 def _chosen(model: ModelResult, cost: RowCost) -> list[str]:
     """Epochs, seconds, memory, weights and what was chosen; a test fold after the other where there are several."""
-    records = chosen_records(model)
+    records = model.chosen_records
     if not records:
         return [""] * 5
     best = [{key: fold[0]["params"][key] for key in model.varied} for fold in model.chosen]
     return [
         ",".join(str(record["epoch"]) for record in records),
-        _number(cost.seconds, 2),
-        _number(cost.peak_memory_mb, 0),
-        "" if cost.parameters is None else str(cost.parameters),
+        _number(cost.total.seconds, 2),
+        _number(cost.chosen.memory_mb, 0),
+        "" if cost.weights is None else str(cost.weights),
         json.dumps(best if len(best) > 1 else best[0]),
     ]
 

@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmark.reports.costs import RowCost, chosen_records, row_cost
+from benchmark.reports.costs import RowCost, cost_of
 from benchmark.reports.figures import Figure, clear_leads, columns_at, figures_of, notes
 from benchmark.reports.report import ModelResult, Report
 from benchmark.reports.slices import render_slices
@@ -91,7 +91,7 @@ def _choices(models: Column, report: Report, styled: bool) -> list[str]:
     ]
     head = "chosen by" if on_test else "validation"
     before: list[Column] = [models, (head, by)]
-    after = _cost_columns([row_cost(each) for each in report.models])
+    after = _cost_columns([cost_of(each) for each in report.models])
     room = terminal_width() - 1 - 3 - sum(map(width, before))
     beside = room - sum(map(width, after))
     together = beside >= _LEAST_ROOM
@@ -113,25 +113,21 @@ def _cost_columns(costs: Sequence[RowCost]) -> list[Column]:
         return heading, ["-" if value is None else f"{value:{shape}}" for value in values]
 
     columns = [
-        column("seconds", [cost.seconds for cost in costs], ",.1f"),
-        column("CPU s", [cost.cpu_seconds for cost in costs], ",.1f"),
-        column("MB", [cost.peak_memory_mb for cost in costs], ",.0f"),
-        column("GPU MB", [cost.gpu_memory_mb for cost in costs], ",.0f"),
-        column("J", [cost.energy_joules for cost in costs], ",.0f"),
-        column("weights", [cost.parameters for cost in costs], ","),
+        column("seconds", [cost.total.seconds for cost in costs], ",.1f"),
+        column("CPU s", [cost.total.cpu_seconds for cost in costs], ",.1f"),
+        column("MB", [cost.chosen.memory_mb for cost in costs], ",.0f"),
+        column("GPU MB", [cost.chosen.gpu_memory_mb for cost in costs], ",.0f"),
+        column("J", [cost.total.energy_joules for cost in costs], ",.0f"),
+        column("weights", [cost.weights for cost in costs], ","),
     ]
     return [(heading, cells) for heading, cells in columns if set(cells) != {"-"}]
 
 
 def _chosen(model: ModelResult) -> str:
     """Parameters and epoch of what was chosen, in the first test fold where there are several."""
-    records = chosen_records(model)
-    if not records:
-        return "-"
-    chosen = [f"{key}={_short(records[0]['params'][key])}" for key in model.varied]
-    chosen += [f"epoch {records[0]['epoch']}"] if records[0]["epoch"] else []
-    if chosen and len(records) > 1:
-        chosen.append(f"(1st of {len(records)} folds)")
+    chosen = [f"{key}={_short(value)}" for key, value in model.chosen_settings]
+    if chosen and len(model.chosen_records) > 1:
+        chosen.append(f"(1st of {len(model.chosen_records)} folds)")
     return one_line(", ".join(chosen)) or "-"
 
 

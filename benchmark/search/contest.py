@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,11 +25,13 @@ class Contest:
         self.configurations: list[list[Trial]] = []
         self.records: list[list[Record | None]] = []
         self._best: tuple[float, int] | None = None
+        self._owners: Counter[str] = Counter()  # configurations that have a trial, by its key
 
     def add(self, trials: Sequence[Trial]) -> int:
         """A configuration with its trials, one a validation fold; gives its place."""
         self.configurations.append(list(trials))
         self.records.append([None] * len(trials))
+        self._owners.update({trial.key for trial in trials})
         return len(self.configurations) - 1
 
     def enter(self, place: int, fold: int, record: Record) -> None:
@@ -59,5 +62,4 @@ class Contest:
 
     def _losers(self, place: int) -> list[Trial]:
         """Trials of a configuration that has lost, without those that it shares with the others."""
-        kept = {trial.key for other, trials in enumerate(self.configurations) if other != place for trial in trials}
-        return [trial for trial in self.configurations[place] if trial.key not in kept]
+        return [trial for trial in self.configurations[place] if self._owners[trial.key] == 1]

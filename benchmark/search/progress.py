@@ -23,11 +23,11 @@ class Bars:
         self._show = show
         self._asked = 0
         self._all: tqdm | None = None
-        self._epochs: list[_EpochBar] = []
+        self._epochs: dict[str, _EpochBar] = {}  # by the label of the trial
 
     def __enter__(self) -> None:
         self._asked = 0
-        self._epochs = []
+        self._epochs = {}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._all is not None:
@@ -43,13 +43,13 @@ class Bars:
         self._all.refresh()
         if not self._here:
             return None
-        self._epochs.append(_EpochBar(label, task.monitor, self._show and show))
-        return self._epochs[-1]
+        self._epochs[label] = _EpochBar(label, task.monitor, self._show and show)
+        return self._epochs[label]
 
     def finished(self, label: str, record: dict[str, Any], monitor: str, show: bool) -> None:
         """A trial has ended."""
-        for each in self._epochs:
-            each.close()
+        if label in self._epochs:
+            self._epochs.pop(label).close()
         if self._all is not None:
             self._all.update()
         if "failed" in record:

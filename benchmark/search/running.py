@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.models.base import Diverged, Params, Recommender, TrainedRecommender, TrainingData, TrainingParams
 from benchmark.training.checkpoint import Checkpoint
 from benchmark.training.loop import Judgement, Progress, fit, snapshot
-from workbench.cost import Meter
+from workbench.cost import Cost, Meter
 from workbench.errors import UserError
 from workbench.runtime import seed_everything
 
@@ -78,40 +79,79 @@ class Outcome:
 def run_task(task: Task, ground: Ground, watch: Watch | None = None) -> Outcome:
     """Run a trial; short of memory, once more with smaller blocks of evaluation. Only Ctrl-C and the like escape."""
     torch.set_num_threads(task.threads)
-    samples = 0
+    checkpoint = None
+    if task.checkpoint is not None:
+        checkpoint = Checkpoint(task.checkpoint, task.checkpoint_rate, task.key)
+    with Meter(ground.data.device, energy=task.alone) as meter:
+        spent = Spent(meter)
 
-    def report(progress: Progress) -> None:
-        nonlocal samples
-        samples += progress.samples
-        if watch is not None:
-            watch(progress)
+        def report(progress: Progress) -> None:
+            spent.samples += progress.samples
+            if watch is not None:
+                watch(progress)
 
-    device = ground.data.device
-    with Meter(device, energy=task.alone) as meter:
-        try:
-            try:
-                outcome = _run(task, ground, report)
-            except Exception as error:
-                if not _out_of_memory(error) or ground.validation is None:
-                    raise
-                logger.warning("{}: out of memory; once more, with half the scores held at a time", task.model.__name__)
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-                outcome = _run(task, Ground(ground.data, ground.validation.with_smaller_blocks()), report)
-        except Exception as error:
-            outcome = Outcome(_failure(error), b"", {})
-    return Outcome(outcome.record | {"cost": meter.cost(samples or None).record()}, outcome.weights, outcome.per_user)
+        if checkpoint is not None:
+            checkpoint.ledger = spent
+        outcome = _attempt(task, ground, report, checkpoint)
+        if outcome.record.get("why") == "out_of_memory" and ground.validation is not None:
+            logger.warning("{}: out of memory; once more, with half the scores held at a time", task.model.__name__)
+            free_memory(ground.data.device)
+            smaller = Ground(ground.data, ground.validation.with_smaller_blocks())
+            outcome = _attempt(task, smaller, report, checkpoint)
+    return Outcome(outcome.record | {"cost": spent.cost().record()}, outcome.weights, outcome.per_user)
 
 
-def _run(task: Task, ground: Ground, report: Watch) -> Outcome:
+class Spent:
+    """What a trial has taken: since a meter began, and before the kill that it goes on after."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter, self.samples = meter, 0
+        self._before: dict[str, Any] = {}
+
+    def cost(self) -> Cost:
+        """All of it."""
+        now, before = self._meter.cost(), self._before
+        seconds = now.seconds + before.get("seconds", 0.0)
+        return Cost(
+            seconds,
+            now.cpu_seconds + before.get("cpu_seconds", 0.0),
+            max(now.peak_memory_mb, before.get("peak_memory_mb", 0.0)),
+            None if now.gpu_memory_mb is None else max(now.gpu_memory_mb, before.get("gpu_memory_mb") or 0.0),
+            None if now.energy_joules is None else now.energy_joules + (before.get("energy_joules") or 0.0),
+            self.samples / seconds if self.samples else None,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return self.cost().record() | {"samples": self.samples}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """What a checkpoint says was spent before."""
+        self._before = state
+        self.samples = state["samples"]
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what nothing refers to any longer."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _attempt(task: Task, ground: Ground, report: Watch, checkpoint: Checkpoint | None) -> Outcome:
+    """A run whose errors are outcomes. An error holds on to all that was there when it was raised, so none leaves."""
+    try:
+        return _run(task, ground, report, checkpoint)
+    except (Exception, SystemExit) as error:
+        return Outcome(failure(error), b"", {})
+
+
+def _run(task: Task, ground: Ground, report: Watch, checkpoint: Checkpoint | None) -> Outcome:
     params = task.params
     model = build(task.model, params, ground.data)
     judge = None if ground.validation is None else _judge(model, ground.validation, task.digits)
     if isinstance(model, TrainedRecommender):
         assert isinstance(params, TrainingParams)
-        checkpoint = None
-        if task.checkpoint is not None:
-            checkpoint = Checkpoint(task.checkpoint, task.checkpoint_rate, task.key)
         result = fit(model, params, judge, task.monitor, task.every, report, checkpoint)
         record: dict[str, Any] = {"epoch": result.epoch, "validation": result.metrics, "losses": result.losses}
         record |= {"history": [list(each) for each in result.history], "stopped": result.stopped}
@@ -143,22 +183,26 @@ def _judge(model: Recommender, validation: Evaluator, digits: int | None) -> Cal
     return judge
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     )
 
 
-def _failure(error: Exception) -> dict[str, Any]:
-    """What the journal says of a trial that ended with an error."""
+def failure(error: BaseException) -> dict[str, Any]:
+    """`failed` and `why` for an error; one that nobody foresaw is logged with its traceback."""
     text = str(error).strip().split("\n")[0]
     if isinstance(error, Diverged):
         return {"failed": text, "why": "diverged"}
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return {"failed": f"out of memory: {text or type(error).__name__}", "why": "out_of_memory"}
     if isinstance(error, UserError):
         return {"failed": error.render(), "why": "crashed"}
+    if isinstance(error, SystemExit):
+        return {"failed": f"the model called sys.exit({error.code!r})", "why": "crashed"}
     logger.error("".join(traceback.format_exception(error)))
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(last.filename).name}:{last.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in Path(frame.filename).parts] or frames
+    where = f"{Path(own[-1].filename).name}:{own[-1].lineno}"
     return {"failed": f"{type(error).__name__}: {text} ({where})", "why": "crashed"}

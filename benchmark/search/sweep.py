@@ -6,6 +6,7 @@ worker waits for the slowest trial of one model. Only the sweep writes to the re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from loguru import logger
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from benchmark.evaluation.per_user import write_per_user
@@ -56,6 +58,37 @@ class Request:
 Search = Generator[Request, list[Record], ResultT]
 
 
+def known(journal: Journal, weights: Path, request: Request, trial: Trial, retry: bool = False) -> Record | None:
+    """What a journal says of a trial, if that will do.
+
+    Parameters
+    ----------
+    weights : where those of the trial would lie.
+    retry : whether a failure will not.
+    """
+    record = journal.get("trial", trial.key)
+    if record is None or "failed" in record:
+        return None if retry else record
+    lost = request.keep_weights and not request.only_restore and not weights.is_file()
+    return None if lost else record
+
+
+def weights_file(folder: Path, trial: Trial) -> Path:
+    """Where the weights of a trial lie in a results folder."""
+    return folder / "checkpoints" / f"{trial.key}.safetensors"
+
+
+class Unknown(UserError):
+    """A trial that may only be restored, and is not in the journal."""
+
+    def __init__(self, label: str, journal: Journal) -> None:
+        super().__init__(
+            f"{label}: `restore: true` trains nothing, and the journal does not know this trial",
+            where=journal.path,
+            mend="remove `restore`, or mend what has changed since (file, data, features, code)",
+        )
+
+
 class Follower(Protocol):
     """Is told of every trial that counts, whether it was run now or before."""
 
@@ -68,15 +101,22 @@ class _Running(Generic[ResultT]):
 
     search: Search[ResultT]
     request: Request | None = None
-    records: list[Record | None] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    missing: int = 0
     result: ResultT | UserError | None = None
+
+    def ask(self, request: Request) -> None:
+        """Wait for what the search asks for."""
+        self.request, self.missing = request, len(request.trials)
+        self.records = [{} for _ in request.trials]
 
     def answer(self, place: int, record: Record) -> bool:
         """Take a record; True when it was the last one."""
         assert self.request is not None
         self.records[place] = record
+        self.missing -= 1
         self.request.settle(place, record)
-        return None not in self.records
+        return self.missing == 0
 
 
 @dataclass
@@ -114,11 +154,12 @@ class Sweep:
         show: bool = True,
     ) -> None:
         self.journal = journal
-        self._checkpoints, self._per_user = folder / "checkpoints", folder / "trials"
+        self._folder = folder
         self._executor, self._shared_name, self._threads = executor, shared_name, threads
         self._retry, self._followers = retry, followers
         self._asked: dict[str, _Asked] = {}
         self._tried: set[str] = set()  # ran in this sweep: not run again for having failed
+        self._holders: Counter[str] = Counter()  # searches that may still choose a trial, by its key
         self._bars = Bars(executor, show)
 
     def run(self, searches: Sequence[Search[ResultT]]) -> list[ResultT | UserError]:
@@ -148,29 +189,33 @@ class Sweep:
                 raise UserError(f"{label}: trained again, it gave no weights ({reason})", mend="run with --retry")
         data = trial.stage.ground.data
         model = build(trial.model, trial.params, data)
-        model.load_state_dict(load_file(path, device=str(data.device)))
+        try:
+            model.load_state_dict(load_file(path, device=str(data.device)))
+        except (SafetensorError, RuntimeError, OSError) as error:  # the second: other names or shapes
+            logger.warning("{}: damaged, and removed ({})", path, str(error).splitlines()[0])
+            path.unlink()
+            return self.restore(trial, label)
         return model
 
     def drop_weights(self, trials: Sequence[Trial]) -> None:
-        """Remove the weights of trials that were not chosen."""
-        for trial in trials:
-            self._weights(trial).unlink(missing_ok=True)
+        """Let go of trials that were not chosen: their weights are removed, unless another search may choose them."""
+        for key, trial in {trial.key: trial for trial in trials}.items():
+            self._holders[key] -= 1
+            if self._holders[key] <= 0:
+                self._weights(trial).unlink(missing_ok=True)
 
     def known(self, request: Request, trial: Trial) -> Record | None:
         """What the journal says of a trial, if that will do."""
-        record = self.journal.get("trial", trial.key)
-        if record is None or trial.key in self._tried:
-            return record
-        if "failed" in record:
-            return None if self._retry else record
-        return None if request.keep_weights and not self._weights(trial).is_file() else record
+        retry = self._retry and trial.key not in self._tried
+        return known(self.journal, self._weights(trial), request, trial, retry)
 
     def _advance(self, running: _Running[Any], records: list[Record] | None) -> None:
         """Give a search its records, and take up what it asks for next, until it has to wait or ends."""
         try:
             while True:
                 request = running.search.send(records) if records is not None else next(running.search)
-                running.request, running.records = request, [None] * len(request.trials)
+                running.ask(request)
+                self._holders.update({trial.key for trial in request.trials})
                 complete = not request.trials
                 for place, trial in enumerate(request.trials):
                     record = self.known(request, trial)
@@ -182,20 +227,18 @@ class Sweep:
                     complete = running.answer(place, record)
                 if not complete:
                     return
-                records = [each for each in running.records if each is not None]
+                records = running.records
         except StopIteration as end:
             running.result = end.value
+        except Unknown:
+            raise
         except UserError as error:
             running.result = error
 
     def _submit(self, running: _Running[Any], request: Request, place: int) -> None:
         trial, label = request.trials[place], request.labels[place]
         if request.only_restore:
-            raise UserError(
-                f"{label}: `restore: true` trains nothing, and the journal does not know this trial",
-                where=self.journal.path,
-                mend="remove `restore`, or mend what has changed since (file, data, features, code)",
-            )
+            raise Unknown(label, self.journal)
         if trial.key in self._asked:
             self._asked[trial.key].waiting.append((running, place))
             return
@@ -236,7 +279,7 @@ class Sweep:
             follower.trial(trial.key, record)
         for running, place in asked.waiting:
             if running.result is None and running.answer(place, record):
-                self._advance(running, [each for each in running.records if each is not None])
+                self._advance(running, running.records)
 
     def _write_per_user(self, trial: Trial, values: dict[str, np.ndarray]) -> None:
         validation = trial.stage.ground.validation
@@ -244,10 +287,11 @@ class Sweep:
             return
         numbers = validation.held_out.users.tolist()
         users = np.array([trial.stage.user_ids[number] for number in numbers], dtype=object)
-        write_per_user(self._per_user / f"{trial.key}.npz", users, {name: row[None] for name, row in values.items()})
+        path = self._folder / "trials" / f"{trial.key}.npz"
+        write_per_user(path, users, {name: row[None] for name, row in values.items()})
 
     def _weights(self, trial: Trial) -> Path:
-        return self._checkpoints / f"{trial.key}.safetensors"
+        return weights_file(self._folder, trial)
 
     def _state(self, trial: Trial) -> Path:
-        return self._checkpoints / f"{trial.key}.training.safetensors"
+        return self._weights(trial).with_suffix(".training.safetensors")

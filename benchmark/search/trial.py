@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -63,7 +64,6 @@ class Trial:
     code: str = field(init=False)
 
     def __post_init__(self) -> None:
-        # now, not when the trial ends: a model file that is edited meanwhile is another trial
         object.__setattr__(self, "code", code_hash(self.model))
 
     @cached_property
@@ -83,19 +83,40 @@ class Trial:
         return replace(self, params=self.params.model_copy(update={"seed": seed}))
 
 
+_hashes: WeakKeyDictionary[type[Recommender], str] = WeakKeyDictionary()
+
+
 def code_hash(model: type[Recommender]) -> str:
     """Hash of what decides a trial's outcome beside its settings: the bench's own sources, the version of torch, the
-    model's file and those of the models that it extends; of a user's model, every file of its folder."""
+    model's file and those of the models that it extends; of a user's model, every Python file in and below its folder.
+
+    Read once for each class, when the experiment is planned: what is edited later is not what runs.
+    """
+    if model not in _hashes:
+        _hashes[model] = _read_code(model)
+    return _hashes[model]
+
+
+def _read_code(model: type[Recommender]) -> str:
     shipped = Path(str(benchmark.__file__)).parents[1]
     own: set[Path] = set()
     for each in model.__mro__:
         if issubclass(each, Recommender):
             path = model_file(each).resolve()
-            own |= {path} if shipped in path.parents else set(path.parent.glob("*.py"))
+            own |= {path} if shipped in path.parents else set(_sources(path.parent))
     digest = hashlib.sha256(_bench_hash().encode())
     for source in sorted(own):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """The Python files in and below a folder, hidden folders left out."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.name.startswith((".", "__")):
+            yield from _sources(path)
+        elif path.suffix == ".py" and path.is_file():
+            yield path
 
 
 @cache

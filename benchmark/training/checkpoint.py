@@ -10,7 +10,7 @@ import glob
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from loguru import logger
@@ -22,6 +22,16 @@ from benchmark.training.run import Best, Judgement, Run, State
 from workbench.files import atomic_file
 
 
+class Ledger(Protocol):
+    """Keeps an account of a run of training."""
+
+    def state(self) -> dict[str, Any]:
+        """The account, as JSON has it."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The account as it was when the run was written down."""
+
+
 class Checkpoint:
     """Where and how often a run of training is written down.
 
@@ -30,10 +40,15 @@ class Checkpoint:
     path : the file.
     every : epochs from one writing to the next.
     key : whatever the run depends on, hashed; a file under another key is not read.
+
+    Attributes
+    ----------
+    ledger : what else is written down beside the run, and told of it again; it does not change the run.
     """
 
     def __init__(self, path: Path, every: int, key: str) -> None:
         self._path, self._every, self._key = path, every, key
+        self.ledger: Ledger | None = None
 
     def due(self, epoch: int) -> bool:
         """Whether the run is to be written down after an epoch."""
@@ -47,7 +62,8 @@ class Checkpoint:
         UserError : the disk is full or not writable; a file that was there is still whole.
         """
         tensors = _tensors(run)
-        values = json.dumps({**_values(run), "names": list(tensors)})  # the file itself sorts them
+        ledger = None if self.ledger is None else self.ledger.state()
+        values = json.dumps({**_values(run), "ledger": ledger, "names": list(tensors)})  # the file itself sorts them
         metadata = {"key": self._key, "values": values, "check": _digest(self._key, tensors, values)}
         with atomic_file(self._path) as temporary:
             try:
@@ -67,6 +83,8 @@ class Checkpoint:
             logger.warning("{}: {}; training starts from the beginning", self._path, error)
             return
         _restore(run, tensors, values)
+        if self.ledger is not None and values["ledger"] is not None:
+            self.ledger.restore(values["ledger"])
         logger.info("{}: training goes on after epoch {}", self._path, run.epoch)
 
     def remove(self) -> None:

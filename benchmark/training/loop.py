@@ -16,6 +16,7 @@ from benchmark.training.early_stopping import Stopper
 from benchmark.training.optimisers import build_optimiser
 from benchmark.training.precision import autocast, check_precision
 from benchmark.training.run import Best, Judgement, Run, State, snapshot
+from workbench.errors import UserError
 
 __all__ = ["Fit", "Judgement", "Progress", "State", "fit", "snapshot"]
 
@@ -86,6 +87,8 @@ def fit(
     """
     sampler = model.sampler()
     weights = list(model.parameters())
+    if not weights:
+        raise UserError(f"{type(model).__name__} has no parameters to train", mend="register them as nn.Parameter")
     device = weights[0].device
     check_precision(params.precision, device)
     precision = autocast(params.precision, device)
@@ -103,8 +106,8 @@ def fit(
             group["lr"] = params.learning_rate(epoch)
         model.train()
         model.on_epoch_start(epoch, generator)
-        total = torch.zeros((), device=device)
-        for step, batch in enumerate(sampler.batches(batch_size, generator), start=1):  # noqa: B007
+        total, steps = torch.zeros((), device=device), 0
+        for batch in sampler.batches(batch_size, generator):
             optimiser.zero_grad(set_to_none=True)
             with precision:
                 loss = model.loss(batch)
@@ -115,8 +118,11 @@ def fit(
             scaler.step(optimiser)
             scaler.update()
             total += loss.detach()
+            steps += 1
+        if not steps:
+            raise UserError(f"the sampler of {type(model).__name__} gave no batch", mend="mend its `batches`")
         run.epoch = epoch
-        run.losses.append(float(total) / step)
+        run.losses.append(float(total) / steps)
         if not math.isfinite(run.losses[-1]):
             if checkpoint is not None:
                 checkpoint.remove()  # it would end in the same way again

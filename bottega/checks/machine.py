@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bottega.checks.finding import Finding
 from bottega.checks.packages import first_line
+from workbench.runtime import usable_cores
 
 _BUILDS = "install the build of PyTorch for this GPU and driver: https://pytorch.org/get-started"
 _CGROUP = Path("/sys/fs/cgroup")
@@ -71,22 +72,11 @@ def cores() -> list[Finding]:
     except Exception:
         threads = None
     usable = usable_cores()
-    text = f"{usable:g} usable of {os.cpu_count()}" + (f"; {threads} threads" if threads else "")
-    if threads is not None and threads > max(1, usable):
-        mend = f"more threads than cores slow each other down: export OMP_NUM_THREADS={max(1, int(usable))}"
+    text = f"{usable} usable of {os.cpu_count()}" + (f"; {threads} threads" if threads else "")
+    if threads is not None and threads > usable:
+        mend = f"more threads than cores slow each other down: export OMP_NUM_THREADS={usable}"
         return [Finding("!", "cores", text, mend)]
     return [Finding("✓", "cores", text)]
-
-
-def usable_cores(cgroup: Path = _CGROUP) -> float:
-    """Cores of this process: by affinity, and by the share that a container gives."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = float(len(affinity(0))) if affinity else float(os.cpu_count() or 1)
-    try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
-        return min(count, int(quota) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):  # no container, or `max`: no limit
-        return count
 
 
 def memory() -> list[Finding]:

@@ -25,7 +25,8 @@ Run = Annotated[str, _argument("RUN")]
 @app.command("ls")
 def list_runs() -> None:
     """List every results folder: rows, trials, the best row by the first metric, size on disk."""
-    from bottega.runs.finding import RESULTS, all_runs, name_of
+    from benchmark.folder import RESULTS
+    from bottega.runs.finding import all_runs, name_of
     from bottega.runs.listing import HEADERS, cells
     from workbench.console import show, table
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmark.folder import RESULTS
 from workbench.errors import UserError
 
-RESULTS = Path("results")
 MARKS = ("results.json", "journal.jsonl")
 
 

@@ -14,7 +14,7 @@ HEADERS = ("run", "rows", "trials", "failed", "best row", "its figure", "finishe
 
 def cells(name: str, folder: Path) -> tuple[str, ...]:
     """One row under `HEADERS`."""
-    from bottega.runs.locking import holder
+    from benchmark.folder import holder
 
     finished, failed = count_trials(folder / "journal.jsonl")
     rows, best, figure, when = _results(folder / "results.json")

@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.folder import alone_in
 from bottega.runs.finding import is_run
-from bottega.runs.locking import alone_in
 from workbench.errors import UserError
 
 
@@ -27,7 +27,7 @@ def check_removable(folder: Path) -> None:
     place, here = folder.resolve(), Path.cwd()
     if place == here or place in here.parents or (place / "data").is_dir() or (place / ".git").exists():
         raise UserError("more than a results folder", where=folder, mend="go to the project's folder and name the run")
-    with alone_in(folder):
+    with alone_in(folder, "command"):
         pass
 
 
@@ -36,7 +36,7 @@ def remove(folder: Path) -> None:
     check_removable(folder)
     gone = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.old"
     with _writable(folder):
-        with alone_in(folder):
+        with alone_in(folder, "command"):
             folder.replace(gone)
         shutil.rmtree(gone)
 
@@ -45,7 +45,7 @@ def remove_weights(folder: Path) -> int:
     """Remove the weights that were kept; returns their number of files. Figures and tables stay."""
     check_removable(folder)
     files = [path for path in (folder / "checkpoints").rglob("*") if path.is_file()]
-    with _writable(folder), alone_in(folder):
+    with _writable(folder), alone_in(folder, "command"):
         for path in files:
             path.unlink()
     return len(files)

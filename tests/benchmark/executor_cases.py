@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from bench_cases import drawn_interactions, training_data
 from loguru import logger
+from safetensors.torch import load
 
 from benchmark.data.dataset import Csr
 from benchmark.evaluation import Evaluator
@@ -19,6 +20,7 @@ from benchmark.evaluation.catalogue import Catalogue
 from benchmark.evaluation.metrics.complex import Dice, Sources
 from benchmark.models.base import Params, Recommender, Scorer, TrainingData
 from benchmark.search.executors import Executor, Job
+from benchmark.search.running import Ground, Task, run_task
 
 
 def shared(name: str) -> dict[str, Any]:
@@ -166,6 +168,25 @@ def bench(name: str) -> tuple[TrainingData, Evaluator]:
     catalogue = Catalogue.build(train, 30, device)
     metrics = ["Recall", "nDCG", "Gini", "EFD", "APLT", "AUC", dice]
     return data, Evaluator(part, [train], 30, 30, metrics, [5, 10], device, catalogue=catalogue)
+
+
+class Counting(Fixed):
+    """Notes how many threads it may use, and how many cores it kept busy."""
+
+    def __init__(self, params: Params, data: TrainingData) -> None:
+        super().__init__(params, data)
+        matrix = torch.rand(600, 600)
+        seconds, busy = time.perf_counter(), time.process_time()
+        for _ in range(40):
+            matrix = torch.nn.functional.normalize(matrix @ matrix)
+        busy = (time.process_time() - busy) / (time.perf_counter() - seconds)
+        self.found = torch.nn.Parameter(torch.tensor([float(torch.get_num_threads()), busy]))
+
+
+def count_threads(value: tuple[TrainingData, Evaluator], threads: int) -> list[float]:
+    """A trial of `Counting` as a sweep runs it: its threads, and the cores that it kept busy."""
+    task = Task("t", Counting, Params(), "Recall@5", 1, None, threads, True, None, 0)
+    return load(run_task(task, Ground(*value)).weights)["found"].tolist()
 
 
 def judge(value: tuple[TrainingData, Evaluator]) -> dict[str, float]:

@@ -50,6 +50,7 @@ def row(
     varied: Sequence[str] = (),
     system: dict[str, list[float]] | None = None,
     slices: Sequence[SliceRow] = (),
+    further: Sequence[dict[str, Any]] = (),
 ) -> ModelResult:
     """A row of the table; replicates are (test fold, validation fold, seed)."""
     identities = [Replicate(fold, inner, seed, test) for fold, inner, seed in replicates]
@@ -57,7 +58,7 @@ def row(
     picked = [list(fold) for fold in chosen]
     return ModelResult(
         name, name, name.replace(" ", "_"), list(varied), "Recall@5", validation, picked, tried, identities, test,
-        spread or {}, 60, system or {}, list(slices),
+        spread or {}, 60, system or {}, list(slices), list(further),
     )  # fmt: skip
 
 
@@ -123,7 +124,9 @@ def whole_report(folder: Path, lift: float = 0.0, seed: int = 5, **changes: Any)
         varied = [] if name == "MostPop" else ["lr"]
         identities = [(0, 0, each) for each in range(seeds)]
         chosen = [[trials[0]]]
-        models.append(row(name, test, spread, test["Recall@10"], identities, chosen, trials, varied, system, slices))
+        further = [trial(**{**trials[0]["params"], "seed": each}) for each in range(2, 1 + seeds)]
+        tuned = row(name, test, spread, test["Recall@10"], identities, chosen, trials, varied, system, slices, further)
+        models.append(tuned)
     failed = [Failure("NGCF", "none of 4 configurations gave a figure (the loss is no number)")]
     tests = changes.setdefault("tests", list(TESTS))
     return report(*models, comparisons=compare_results(folder, models, tests), failed=failed, **changes)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ import pytest
 import torch
 from executor_cases import (
     bench,
+    count_threads,
     die,
     drain,
     fail,
@@ -102,6 +104,26 @@ def test_slots_are_parallel_and_one_slow_job_holds_up_no_other(two: Processes, t
 def test_workers_are_kept(two: Processes, tmp_path: Path) -> None:
     found = drain(two, [Job(str(number), "a", process_of(tmp_path / "log")) for number in range(8)])
     assert len(set(found.values())) == 2 and os.getpid() not in found.values()
+
+
+def test_a_long_queue_costs_no_more_for_each_job(one: Processes) -> None:
+    one.submit(Job("first", "a", lambda value: time.sleep(60)))
+    work = JOBS[0].work
+    start = time.process_time()
+    for number in range(10_000):
+        one.submit(Job(str(number), "a", work))
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_computes_with_the_threads_of_its_trial(threads: int) -> None:
+    executor = pool(bench, workers=1)
+    try:
+        allowed, busy = drain(executor, [Job("t", "1", partial(count_threads, threads=threads))])["t"]
+    finally:
+        executor.close()
+    assert allowed == threads
+    assert busy < threads + 0.3
 
 
 # --- results and errors
@@ -196,46 +218,87 @@ def asleep(path: Path) -> Any:
     return work
 
 
-def test_close_ends_what_is_being_done(tmp_path: Path) -> None:
+def test_close_ends_what_is_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     executor = pool()
+    assert not (tmp_path / "a").exists() and list((tmp_path / "tmp").iterdir())
     for name in ("a", "b", "c"):
         executor.submit(Job(name, "a", asleep(tmp_path / name)))
     wait_for(tmp_path / "a")
     wait_for(tmp_path / "b")
-    folder = Path(executor._shared.folder)
-    begin = time.monotonic()
+    start = time.monotonic()
     executor.close()
-    assert time.monotonic() - begin < 1.5
-    assert not folder.exists()
+    assert time.monotonic() - start < 1.5
+    nothing_is_left(tmp_path)
     for name in ("a", "b"):
         gone(int((tmp_path / name).read_text()))
     executor.close()
 
 
+def deaf(path: Path) -> Any:
+    def work(value: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        path.touch()
+        time.sleep(60)
+
+    return work
+
+
+def test_workers_that_do_not_listen_are_ended_together(tmp_path: Path) -> None:
+    executor = pool(workers=6)
+    for number in range(6):
+        executor.submit(Job(str(number), "a", deaf(tmp_path / str(number))))
+    for number in range(6):
+        wait_for(tmp_path / str(number))
+    start = time.monotonic()
+    executor.close()
+    assert time.monotonic() - start < 1.5
+
+
 SCRIPT = """
-import sys, time
+import os, signal, sys, time
 from pathlib import Path
 sys.path[:0] = {paths!r}
 import test_executors
 from benchmark.search.executors import Job
-executor = test_executors.pool()
+place = Path({place!r})
+def provider(name):
+    if name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return test_executors.shared(name)
+executor = test_executors.pool(provider)
 for name in ("a", "b"):
-    executor.submit(Job(name, "a", test_executors.asleep(Path({place!r}) / name)))
-Path({place!r}, "folder").write_text(executor._shared.folder)
+    executor.submit(Job(name, {shared!r}, test_executors.asleep(place / name)))
 executor.next()
 """
+
+
+def begin(folder: Path, shared: str) -> subprocess.Popen[str]:
+    """A script with two jobs at work; its temporary files lie in `folder/tmp`."""
+    # without a guard for the main module: no worker may run it again
+    paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmark")]
+    script, temporary = folder / "script.py", folder / "tmp"
+    script.write_text(SCRIPT.format(paths=paths, place=str(folder), shared=shared))
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    command = [sys.executable, str(script)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+
+
+def nothing_is_left(folder: Path) -> None:
+    end = time.monotonic() + 5
+    while left := list((folder / "tmp").iterdir()):
+        assert time.monotonic() < end, f"left on the disk: {left}"
+        time.sleep(0.01)
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
 @pytest.mark.heavy
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_is_left_of_a_run_that_is_killed_or_stopped(tmp_path: Path, how: int) -> None:
-    # a script without a guard for the main module: no worker may run it again
-    paths = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "benchmark")]
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(paths=paths, place=str(tmp_path)))
-    run = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    for name in ("a", "b", "folder"):
+    run = begin(tmp_path, "a")
+    for name in ("a", "b"):
         wait_for(tmp_path / name)
         while not (tmp_path / name).read_text():
             time.sleep(0.01)
@@ -246,11 +309,16 @@ def test_nothing_is_left_of_a_run_that_is_killed_or_stopped(tmp_path: Path, how:
     errors = run.communicate(timeout=20)[1]
     for name in ("a", "b"):
         gone(int((tmp_path / name).read_text()))
-    folder, end = Path((tmp_path / "folder").read_text()), time.monotonic() + 5
-    while folder.exists():
-        assert time.monotonic() < end, "shared values were left on the disk"
-        time.sleep(0.01)
+    nothing_is_left(tmp_path)
     assert errors.count("KeyboardInterrupt") == (how == signal.SIGINT), errors
+
+
+@pytest.mark.heavy
+def test_nothing_is_left_of_a_run_that_is_killed_while_it_writes_its_first_value(tmp_path: Path) -> None:
+    run = begin(tmp_path, "deadly")
+    run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGKILL
+    nothing_is_left(tmp_path)
 
 
 # --- shared values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import yaml
 from executor_cases import shared
 
 from benchmark.config.executor import ExecutorSettings
+from benchmark.experiment.grounds import threads_of_a_trial
 from benchmark.search.executors import job_device, make_executor
-from benchmark.search.executors.processes import Processes, count_cores
+from benchmark.search.executors.processes import Processes
 from benchmark.search.executors.serial import Serial
 from workbench.config import Settings, read_yaml, validate
 from workbench.errors import UserError
+from workbench.runtime import usable_cores
 
 
 class Holder(Settings):
@@ -41,8 +44,22 @@ def test_serial_is_the_default(tmp_path: Path, given: Any) -> None:
 )
 def test_processes(tmp_path: Path, given: Any, workers: int | None) -> None:
     executor = make_executor(read(tmp_path, given), shared, -1)
-    assert isinstance(executor, Processes) and executor.slots == (workers or count_cores())
+    assert isinstance(executor, Processes) and executor.slots == (workers or usable_cores())
     executor.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity on this system")
+def test_workers_and_threads_count_the_cores_that_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5})
+    executor = make_executor(read(tmp_path, "processes"), shared, -1)
+    executor.close()
+    assert executor.slots == 1
+    assert threads_of_a_trial(None, 10**6, 1) == 1 and log == []
+    assert threads_of_a_trial(2, 10**6, 3) == 2
+    assert "3 trials at once with 2 threads each on 1 cores" in log[0]
 
 
 @pytest.mark.parametrize("gpus", [0, [0], [0, 1]])

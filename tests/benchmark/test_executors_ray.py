@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,17 @@ import pytest
 from executor_cases import bench, die, drain, fail, judge, loads, lock, meet, note, process_of, product, say, shared
 
 from benchmark.config.executor import RaySettings
-from benchmark.search.executors import Executor, Job, Lost
+from benchmark.search.executors import Executor, Job, Lost, ray_cluster
 from benchmark.search.executors.serial import Serial
 from benchmark.search.executors.streams import ArrayReader, ArrayWriter
-from benchmark.search.executors.travel import WorkerTraceback, load_shared, save_shared
+from benchmark.search.executors.travel import WorkerTraceback, load_shared, perform, save_shared
 from workbench.errors import UserError
 
 JOBS = [Job(f"{name} {factor}", name, partial(product, factor=factor)) for factor in (1, 2, 3) for name in ("a", "bb")]
 
 
 def on_ray(provider: Any = shared, **settings: Any) -> Executor:
-    from benchmark.search.executors.ray_cluster import RayCluster
-
-    return RayCluster(provider, "cpu", RaySettings(**settings))
+    return ray_cluster.RayCluster(provider, "cpu", RaySettings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,70 @@ def test_the_reader_is_a_file() -> None:
     assert reader.read(5) == content[:5] and reader.tell() == 5
     assert reader.seek(-3, 2) == len(content) - 3 and reader.read() == content[-3:] and reader.read(4) == b""
     assert reader.seek(10) == 10 and reader.seek(2, 1) == 12 and reader.read(1000) == content[12:1012]
+
+
+# --- without Ray
+
+
+class Pretended:
+    """A Ray that does every task at once and counts how often its nodes are looked at."""
+
+    exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=LookupError)
+
+    def __init__(self) -> None:
+        self.looks = self.stored = 0
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def nodes(self) -> list[dict[str, Any]]:
+        self.looks += 1
+        return [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": False, "Resources": {"CPU": 9.0}}]
+
+    def remote(self, **limits: Any) -> Any:
+        return lambda task: SimpleNamespace(remote=lambda *given: io.BytesIO(perform(given[4], lambda: shared("a"))))
+
+    def put(self, value: Any) -> Any:
+        self.stored += 1
+        return value
+
+    def wait(self, tasks: list[io.BytesIO], **limits: Any) -> tuple[list[io.BytesIO], list[io.BytesIO]]:
+        return tasks[:1], tasks[1:]
+
+    def get(self, task: io.BytesIO) -> tuple[bytes, list[tuple[str, str]]]:
+        return task.getvalue(), []
+
+    def cancel(self, task: io.BytesIO, force: bool) -> None:
+        pass
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Pretended:
+    ray = Pretended()
+    monkeypatch.setattr(ray_cluster, "_import_ray", lambda: ray)
+    return ray
+
+
+def test_the_nodes_are_looked_at_now_and_then(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = on_ray()
+    assert executor.slots == 2
+    jobs = [Job(str(number), "a", partial(product, factor=number)) for number in range(50)]
+    assert len(drain(executor, jobs)) == 50
+    assert pretended.looks < 5 and pretended.stored == 1
+    looks, later = pretended.looks, time.monotonic() + 5
+    monkeypatch.setattr(ray_cluster.time, "monotonic", lambda: later)
+    assert executor.slots == 2 and pretended.looks == looks + 1
+
+
+def test_a_long_queue_costs_no_more_for_each_job(pretended: Pretended) -> None:
+    jobs = [Job(str(number), "a", JOBS[0].work) for number in range(20_000)]
+    start = time.process_time()
+    executor = on_ray()
+    for job in jobs:
+        executor.submit(job)
+    for _ in range(1_000):
+        executor.next()
+    assert time.process_time() - start < 2
 
 
 # --- one machine
@@ -164,12 +228,10 @@ def test_the_working_folder_and_the_search_path_are_the_drivers(
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "auto"])
 def test_no_cluster_is_said_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from benchmark.search.executors.ray_cluster import RayCluster
-
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UserError, match=r"(?s)no Ray cluster at '127\.0\.0\.1:1': .*ray start --head"):
-        RayCluster(shared, "cpu", RaySettings(address=address))
+        ray_cluster.RayCluster(shared, "cpu", RaySettings(address=address))
 
 
 # --- two nodes

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_cases import HOSTILE, hostile, large, minimal, pictures, report, result, rich, sweep, trial
 
+from benchmark.reports.costs import cost_of
 from benchmark.reports.html import write_page
-from benchmark.reports.html.costs import cost_of
 from benchmark.reports.html.figures.chart import Chart, Scale, Style
 from benchmark.reports.html.figures.curves import curves
 from benchmark.reports.html.figures.grid import landscape, points_of
@@ -31,7 +31,7 @@ from benchmark.reports.html.figures.slices import slice_charts
 from benchmark.reports.html.headline import winner
 from benchmark.reports.html.tables import ledger, results_table, trials_table
 from benchmark.reports.html.thumbnails import LARGEST, SIDE, thumbnails
-from benchmark.reports.html.trials import trials_of
+from benchmark.reports.html.trials import further_of, trials_of
 from benchmark.reports.html.words import DASH, duration, figure, label, setting
 from benchmark.reports.report import ModelResult, Report, read_report, write_report
 from workbench.files import escape_id
@@ -316,21 +316,56 @@ def test_choices_made_on_the_test_part_are_not_called_validation() -> None:
 def test_the_ledger_adds_failed_trials_too() -> None:
     content = rich()
     row = next(row for row in content.models if row.row == "VBPR")
-    bill = cost_of(row)
-    assert bill.failed == sum("failed" in record for record in row.trials) > 0
-    assert bill.total.seconds == pytest.approx(sum(record["cost"]["seconds"] for record in row.trials))
-    assert bill.total.memory_mb == max(record["cost"]["peak_memory_mb"] for record in row.trials)
-    assert bill.chosen.seconds == row.chosen[0][0]["cost"]["seconds"]
-    assert bill.total.energy_joules is None
+    cost = cost_of(row)
+    assert cost.total.failed == sum("failed" in record for record in row.trials) > 0
+    assert cost.total.seconds == pytest.approx(sum(record["cost"]["seconds"] for record in row.trials) + 2)
+    assert cost.total.memory_mb == max(record["cost"]["peak_memory_mb"] for record in row.trials)
+    assert cost.chosen.seconds == row.chosen[0][0]["cost"]["seconds"]
+    assert cost.total.energy_joules is None
     table = ledger(content)
     assert [line[0].text for line in table.rows] == ["MostPop", "BPRMF", "VBPR", "LightGCN", "FREEDOM"]
     assert not [heading for heading in table.headings if heading.text.startswith(("Energy", "GPU"))]
-    assert table.sums[1].text == str(sum(len(row.trials) for row in content.models))
+    assert table.sums[1].text == str(sum(len(row.trials) + len(row.further) for row in content.models))
+
+
+def test_the_ledger_shows_further_seeds_and_bills_what_rows_share_once() -> None:
+    rng = np.random.default_rng(0)
+    trials = [{**trial(rng, "A", {"lr": lr}, 0.1, 5), "key": f"{lr}"} for lr in (0.1, 0.01)]
+    row = result(rng, "A", 0.1, ["lr"], trials, seeds=5)
+    content = report([row, replace(row, row="A, chosen on test", further=[])])
+    table = ledger(content)
+    assert table.groups[:2] == [("", 1), ("All trials", 5)]
+    headings = [(heading.group, heading.text) for heading in table.headings]
+    shown = {line[0].text: dict(zip(headings, line, strict=True)) for line in [*table.rows, table.sums]}
+    assert [line["All trials", "Trials"].text for line in shown.values()] == ["6", "2", "6"]
+    assert [line["Of these, further seeds", "Trials"].text for line in shown.values()] == ["4", "0", "4"]
+    assert [line["Of these, further seeds", "Wall"].text for line in shown.values()] == ["4.0 s", DASH, "4.0 s"]
+    searched = sum(record["cost"]["seconds"] for record in trials)
+    assert [line["All trials", "Wall"].text for line in shown.values()] == [
+        duration(searched + 4), duration(searched), duration(searched + 4),
+    ]  # fmt: skip
+    assert shown["all"]["Chosen", "Wall"].text == ""
+    assert not [heading for heading in ledger(report([replace(row, further=[])])).headings if "seeds" in heading.group]
+
+
+def test_further_seeds_follow_the_trials_of_the_search_and_are_in_none_of_its_charts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    row = result(rng, "A", 0.1, ["lr"], sweep(rng, "A", ["lr"], 0.1), seeds=4)
+    table = trials_table(row, trials_of(row), further_of(row), most=2)
+    assert [cells[-1].note for cells in table.rows] == ["chosen", "", "seed 43", "seed 44"]
+    text = " ".join(written(tmp_path, report([row])).text.split())
+    assert "3 trials, 3 under further seeds" in text and "3 trials and 3 under further seeds" in text
+    chart = curves(row, trials_of(row), "c", STYLE, most=50, most_points=50)
+    assert chart is not None and {line["text"].removesuffix(" (chosen)") for line in chart.data} == {
+        each.text for each in trials_of(row)
+    }
+    alone = result(rng, "Random", 0.1, trials=[{**trials_of(row)[0].record, "losses": [], "history": []}], seeds=2)
+    assert "1 trial and 1 under further seeds" in " ".join(written(tmp_path, report([alone])).text.split())
 
 
 def test_a_table_of_trials_begins_with_the_best_and_ends_with_reasons() -> None:
     row = next(row for row in rich().models if row.row == "VBPR")
-    table = trials_table(row, trials_of(row), most=50)
+    table = trials_table(row, trials_of(row), [], most=50)
     values = [cells[2].key for cells in table.rows]
     known = [float(value) for value in values if value]
     assert known == sorted(known, reverse=True) and len(known) < len(values)

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -212,12 +213,21 @@ def test_costs_are_sums_over_all_trials_and_peaks_of_the_chosen() -> None:
     assert "GPU MB" not in cells(shown(row("A", {"Recall@5": 0.5}, chosen=[[trial()]])), "A")
 
 
+def test_further_seeds_are_on_the_bill() -> None:
+    small, large = trial(cost=COSTLY, seed=1), trial(cost={**COSTLY, "peak_memory_mb": 99.0}, seed=2)
+    one = row("A", {"Recall@5": 0.5}, chosen=[[small]], further=[large, large])
+    found = cells(shown(one), "A")
+    assert (found["seconds"], found["CPU s"], found["MB"], found["J"]) == ("7,036.8", "12,000.0", "12", "270")
+    twice = replace(one, further=[{**large, "key": "k"}, {**large, "key": "k"}])
+    assert cells(shown(twice), "A")["seconds"] == "4,691.2", "it ran once, as its key says"
+
+
 def test_folds_are_mentioned_where_something_was_chosen() -> None:
     still = {**trial(), "epoch": 0}
     popular = row("MostPop", {"Recall@5": 0.5}, chosen=[[still], [still]])
     model = row("A", {"Recall@5": 0.5}, chosen=[[trial(lr=0.05)], [trial(lr=0.5)]], varied=["lr"])
     text = shown(model, popular)
-    assert cells(text, "A")["chosen"] == "lr=0.05, epoch 12, (1st of 2 folds)"
+    assert cells(text, "A")["chosen"] == "lr=0.05, epoch=12, (1st of 2 folds)"
     assert cells(text, "MostPop")["chosen"] == "-"
     assert cells(text, "A")["seconds"] == "4,691.2"
 
@@ -256,14 +266,15 @@ def test_the_footer_counts_users_once_and_names_the_folds(monkeypatch: pytest.Mo
 def test_rows_and_trials_without_figures_say_why() -> None:
     tried = [trial(), failed_trial("out_of_memory"), failed_trial("diverged"), failed_trial("diverged")]
     one = row("A", {"Recall@5": 0.5}, chosen=[[tried[0]]], trials=tried)
-    failed = [Failure("NGCF", "the loss is\nno number")]
+    failed = [Failure("NGCF", "none of 4 configurations gave a figure (the loss is\nno number)")]
+    reason = "no figures for NGCF: none of 4 configurations gave a figure (the loss is no number)"
     lines = shown(one, failed=failed).splitlines()
     assert lines[-2:] == [
-        "no figures for NGCF: the loss is no number",
+        reason,
         "A: 3 of 4 trials gave no figures (1 out of memory, 2 diverged)",
     ]
     alone = render(report(failed=failed), styled=True).splitlines()
-    assert alone[-1] == "no figures for NGCF: the loss is no number"
+    assert alone[-1] == reason
 
 
 def test_a_row_that_is_called_like_a_column_or_holds_line_ends_has_its_table() -> None:
@@ -293,7 +304,7 @@ test figures; full ranking of the training items
 | model   | validation      | chosen            | seconds |   CPU s | MB | weights |
 +---------+-----------------+-------------------+---------+---------+----+---------+
 | MostPop | -               | -                 |       - |       - |  - |       - |
-| VBPR    | Recall@5 0.2500 | lr=0.05, epoch 12 | 2,345.6 | 4,000.0 | 12 |   1,000 |
+| VBPR    | Recall@5 0.2500 | lr=0.05, epoch=12 | 2,345.6 | 4,000.0 | 12 |   1,000 |
 +---------+-----------------+-------------------+---------+---------+----+---------+
 ±: standard deviation over 2 seeds"""
 

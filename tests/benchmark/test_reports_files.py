@@ -67,7 +67,7 @@ def test_the_table_has_its_columns_in_their_order(tmp_path: Path) -> None:
             [(0, 0, 1), (0, 0, 2), (0, 0, 3)],
             chosen,
             varied=["lr"],
-        ),  # fmt: skip
+        ),
         row("a\tb", {"Recall@5": math.nan, "HR@5": 0.5}),
     ]
     write_sheets(tmp_path, report(*rows, suffix=" (5 neg.)"))
@@ -87,6 +87,13 @@ def test_the_table_has_its_columns_in_their_order(tmp_path: Path) -> None:
     assert second == ["a b", "", "0.500000", "Recall@5", *[""] * 16]
     with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream)) == [header, first, ["a\tb", *second[1:]]]
+
+
+def test_further_seeds_are_in_the_sums(tmp_path: Path) -> None:
+    write_sheets(tmp_path, report(row("A", {"Recall@5": 0.3}, chosen=[[trial(seed=1)]], further=[trial(seed=2)])))
+    header, cells = tsv(tmp_path / "results.tsv")
+    found = dict(zip(header, cells, strict=True))
+    assert (found["seconds"], found["cpu_seconds"], found["epoch"]) == ("4691.20", "8000.00", "12")
 
 
 def test_without_seeds_there_are_no_deviations(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmark.search.executors.serial import Serial
 from benchmark.search.running import Ground, Outcome
 from benchmark.search.sweep import Record, Request, Search, Sweep
 from benchmark.search.trial import Protocol, Trial, code_hash
+from workbench.cost import Meter
 from workbench.errors import UserError
 from workbench.journal import Journal
 
@@ -210,7 +212,7 @@ def test_a_diverging_trial_is_recorded_and_the_sweep_goes_on(
 class Failing:
     """Raises an error at the first calls of a model's loss."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: BaseException, times: int) -> None:
         self.calls = 0
         model = find_model("BPRMF")
         original = model.loss  # type: ignore[attr-defined]
@@ -235,6 +237,42 @@ def test_a_crash_of_a_model_is_an_outcome_of_its_trial_with_the_place(
     assert any("Traceback" in line for line in log)
 
 
+def test_a_model_that_calls_exit_ends_its_trial_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Failing(monkeypatch, SystemExit(3), 1)
+    best, records = run(sweep(tmp_path), [trial(), trial(lr=0.1)])
+    assert best == 1
+    assert (records[0]["why"], records[0]["failed"]) == ("crashed", "the model called sys.exit(3)")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"", lambda data: b"x" * len(data)])
+def test_damaged_weights_are_made_again(
+    tmp_path: Path, calls: list[dict[str, Any]], log: list[str], damage: Callable[[bytes], bytes]
+) -> None:
+    run(sweep(tmp_path), [trial()])
+    path = tmp_path / "checkpoints" / f"{trial().key}.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    sweep(tmp_path).restore(trial(), "x")
+    assert len(calls) == 2 and path.read_bytes() == whole
+    assert any("damaged, and removed" in line for line in log)
+
+
+def test_what_was_spent_before_a_kill_counts() -> None:
+    with Meter() as meter:
+        spent = running_module.Spent(meter)
+        spent.samples += 100
+        before = {"seconds": 50.0, "cpu_seconds": 40.0, "peak_memory_mb": 1e6, "gpu_memory_mb": None,
+                  "energy_joules": None, "samples": 900}  # fmt: skip
+        spent.restore(before)
+        spent.samples += 100
+    cost = spent.cost()
+    assert 50 < cost.seconds < 51 and 40 <= cost.cpu_seconds < 41 and cost.peak_memory_mb == 1e6
+    assert cost.samples_per_second == pytest.approx(1000 / cost.seconds)
+    assert spent.state()["samples"] == 1000
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -249,10 +287,10 @@ def test_out_of_memory_is_tried_once_more_with_half_the_block_and_then_recorded(
     shrinks: list[int] = []
     original = running_module._run
 
-    def watched(task: Any, ground: Ground, report: Any) -> Outcome:
+    def watched(task: Any, ground: Ground, *others: Any) -> Outcome:
         assert ground.validation is not None
         shrinks.append(ground.validation._shrink)
-        return original(task, ground, report)
+        return original(task, ground, *others)
 
     monkeypatch.setattr(running_module, "_run", watched)
     Failing(monkeypatch, error, 1)
@@ -261,6 +299,47 @@ def test_out_of_memory_is_tried_once_more_with_half_the_block_and_then_recorded(
     Failing(monkeypatch, error, 2)
     _, records = run(sweep(tmp_path / "twice"), [trial()])
     assert records[0]["why"] == "out_of_memory" and shrinks == [1, 2, 1, 2]
+
+
+def test_what_the_first_attempt_held_is_given_back_before_the_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[list[bool]] = []
+    model = find_model("BPRMF")
+    original = model.loss  # type: ignore[attr-defined]
+
+    def greedy(own: Any, batch: Any) -> Any:
+        alive.append([each() is not None for each in held])
+        if not held:
+            block = torch.zeros(1000)
+            held.append(weakref.ref(block))
+            raise MemoryError
+        return original(own, batch)
+
+    monkeypatch.setattr(model, "loss", greedy)
+    _, records = run(sweep(tmp_path), [trial()])
+    assert "failed" not in records[0]
+    assert alive[:2] == [[], [False]]
+
+
+def test_a_trial_that_two_searches_share_keeps_its_weights_while_one_of_them_may_choose_it(
+    tmp_path: Path, calls: list[dict[str, Any]]
+) -> None:
+    def reached(each: Trial) -> float:
+        return float(run(sweep(tmp_path / "alone"), [each])[1][0]["validation"]["Recall@5"])
+
+    worse, shared, better = sorted((trial(lr=lr) for lr in (1e-6, 0.05, 0.2)), key=reached)
+    calls.clear()
+    for order in ([shared, better], [shared, worse]), ([shared, worse], [shared, better]):
+        folder = tmp_path / str(len(calls))
+        bench = sweep(folder)
+        found = bench.run([search(each, bench.drop_weights) for each in order])
+        assert not any(isinstance(each, UserError) for each in found)
+        before = len(calls)
+        bench.restore(shared, "x")
+        assert len(calls) == before, "its weights are there"
+        assert checkpoints(folder) == sorted([shared.key, better.key])
 
 
 def test_smaller_blocks_give_the_same_figures() -> None:
@@ -306,6 +385,9 @@ def test_restore_alone_trains_nothing(tmp_path: Path, calls: list[dict[str, Any]
     with pytest.raises(UserError, match="`restore: true` trains nothing"):
         run(sweep(tmp_path), [trial(), trial(lr=0.1)], only_restore=True)
     assert len(calls) == 1
+    run(sweep(tmp_path), [trial(lr=0.05), trial(lr=1e-6)])
+    run(sweep(tmp_path), [trial(lr=0.05), trial(lr=1e-6)], only_restore=True, keep_weights=True)
+    assert len(calls) == 2, "the weights of what lost are not needed"
 
 
 def test_a_checkpoint_that_was_removed_is_made_again_the_same(tmp_path: Path, calls: list[dict[str, Any]]) -> None:
@@ -423,6 +505,12 @@ def test_the_key_changes_with_everything_that_the_outcome_depends_on(tmp_path: P
     assert trial().key == plain.key
 
 
+def forget_hashes() -> None:
+    """As a new process would."""
+    trial_module._bench_hash.cache_clear()
+    trial_module._hashes.clear()
+
+
 def test_a_change_of_the_benchs_own_sources_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     model = find_model("BPRMF")
     before = code_hash(model)
@@ -430,10 +518,10 @@ def test_a_change_of_the_benchs_own_sources_changes_the_key(monkeypatch: pytest.
     original = Path.read_bytes
     for name in ("bprmf.py", "losses.py", "loop.py", "ranking.py", "dataset.py", "samplers.py", "running.py"):
         with monkeypatch.context() as patch:
-            trial_module._bench_hash.cache_clear()
+            forget_hashes()
             patch.setattr(Path, "read_bytes", lambda path, name=name: original(path) + b"#" * (path.name == name))
             assert code_hash(model) != before, name
-    trial_module._bench_hash.cache_clear()
+    forget_hashes()
 
 
 def test_a_change_of_the_model_that_a_model_extends_changes_the_key(
@@ -443,8 +531,21 @@ def test_a_change_of_the_model_that_a_model_extends_changes_the_key(
     model = find_model("Child", tmp_path)
     before = code_hash(model)
     original = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: original(path) + b"#" * (path.name == "bprmf.py"))
-    assert code_hash(model) != before
+    forget_hashes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda path: original(path) + b"#" * (path.name == "bprmf.py"))
+        assert code_hash(model) != before
+    forget_hashes()
+
+
+def test_a_file_that_is_edited_while_the_sweep_runs_is_not_what_runs(tmp_path: Path) -> None:
+    source = "from external.models.bprmf import BPRMF\n\n\nclass Child(BPRMF):\n    pass\n"
+    (tmp_path / "child.py").write_text(source)
+    model = find_model("Child", tmp_path)
+    before = trial(model)
+    (tmp_path / "child.py").write_text(source + "# edited\n")
+    assert trial(model, seed=2).code == before.code, "of the class that was read"
+    assert trial(find_model("Child", tmp_path)).code != before.code
 
 
 def test_a_trial_is_a_pure_function_whatever_ran_before(tmp_path: Path) -> None:

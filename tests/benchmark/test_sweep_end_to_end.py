@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from experiment_cases import QUICK, experiment, results
+from experiment_cases import BASE, QUICK, TEXTUAL, VISUAL, experiment, results
 
-from benchmark.experiment import run as run_module
 from benchmark.experiment import run_experiment, show_plan
+from benchmark.folder import LOCK
 from benchmark.search import sweep as sweep_module
 from workbench.errors import UserError
 from workbench.files import fingerprint
@@ -145,7 +145,7 @@ def test_a_full_disk_ends_the_sweep_with_a_sentence_and_what_is_finished_stays(
 
 
 def test_two_sweeps_in_one_folder_are_refused(shop: Path, trained: list[str]) -> None:
-    lock = Lock(Path("results/shop/x") / run_module.LOCK)
+    lock = Lock(Path("results/shop/x") / LOCK)
     with pytest.raises(UserError, match="another sweep is at work in this folder") as caught:
         run_experiment(experiment(shop, GRID))
     assert f"process {os.getpid()}" in caught.value.what
@@ -253,9 +253,89 @@ def test_a_row_of_which_some_configurations_fail_has_figures_from_the_others(sho
     assert row["chosen"][0][0]["params"]["unlucky"] is False
 
 
+def test_a_row_whose_test_part_cannot_be_opened_is_no_end_of_the_others(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from external.models.bprmf import BPRMF
+
+    original, asked = BPRMF.scorer, []
+
+    def once(own: Any) -> Any:
+        asked.append(own)
+        if len(asked) > 1:
+            raise ValueError("not again")
+        return original(own)
+
+    monkeypatch.setattr(BPRMF, "scorer", once)
+    folder = run_experiment(experiment(shop, {"external.BPRMF": {**QUICK, "epochs": 1}, "MostPop": None}))
+    assert list(results(folder)) == ["MostPop"]
+    reason = json.loads((folder / "results.json").read_text())["failed"][0]["reason"]
+    assert reason.startswith("when the test part was opened: ValueError: not again (test_sweep_end_to_end.py:")
+
+
 def test_without_any_figure_the_experiment_is_an_error(shop: Path) -> None:
     with pytest.raises(UserError, match="no row of the table has figures"):
         run_experiment(experiment(shop, {"external.BPRMF": {**QUICK, "lr": 1e30}}))
+
+
+def test_of_several_data_sets_all_are_looked_for_before_the_first_one_is_run(shop: Path, trained: list[str]) -> None:
+    with pytest.raises(UserError, match=r"no such interaction file: .*nowhere") as caught:
+        run_experiment(experiment(shop, GRID, dataset=["shop", "nowhere"]))
+    assert "x.yml:" in str(caught.value.where)
+    assert trained == []
+
+
+def test_rows_that_share_a_trial_and_choose_differently_both_have_figures(shop: Path) -> None:
+    """The same visual table in both sets: the trial that reads it alone is one trial of two rows."""
+    layers = {"visual": VISUAL, "textual": TEXTUAL}
+    loaders = {
+        name: {
+            "dataloader": f"{name.title()}Attribute",
+            f"{name}_features": f"../data/{{0}}/{name}_embeddings_indexed_32/{layer}",
+        }
+        for name, layer in layers.items()
+    }
+    sets = {"one": list(loaders.values()), "two": [loaders["visual"], {**loaders["textual"], "control": "random"}]}
+    for seed in range(20):
+        params = {**QUICK, "epochs": 6, "lr": 0.05, "seed": seed, "modalities": [["visual"], ["visual", "textual"]]}
+        name = f"x{seed}"
+        changes = {"data_config": {**BASE["data_config"], "side_information": sets}}
+        folder = run_experiment(experiment(shop, {"external.VBPR": params}, name=name, **changes))
+        rows = json.loads((folder / "results.json").read_text())["models"]
+        assert [row["row"] for row in rows] == ["VBPR [one]", "VBPR [two] textual=random"]
+        if len({json.dumps(row["chosen"][0][0]["params"]["modalities"]) for row in rows}) == 2:
+            return
+    pytest.fail("the two rows never chose differently")
+
+
+def test_other_maps_to_raw_ids_open_the_test_part_again(shop: Path, trained: list[str]) -> None:
+    file = experiment(shop, {"MostPop": {"meta": {"save_recs": True}}}, data_config={"side_information": None})
+    before = {line.split("\t")[1] for line in (run_experiment(file) / "recs" / "MostPop.tsv").read_text().splitlines()}
+    path = shop / "data" / "shop" / "items_map.tsv"
+    path.write_text("".join(f"new-{line}\n" for line in path.read_text().splitlines()))
+    folder = run_experiment(file)
+    after = {line.split("\t")[1] for line in (folder / "recs" / "MostPop.tsv").read_text().splitlines()}
+    assert after == {f"new-{item}" for item in before}
+    assert len(trained) == 1, "only its names are others"
+
+
+def test_files_of_rows_that_are_gone_are_removed(shop: Path) -> None:
+    models = {"MostPop": {"meta": {"save_recs": True}}, "external.BPRMF": {**QUICK, "meta": {"save_recs": True}}}
+    folder = run_experiment(experiment(shop, models))
+    assert {path.name for path in folder.glob("recs/*")} == {"MostPop.tsv", "BPRMF.tsv"}
+    run_experiment(experiment(shop, {"external.BPRMF": models["external.BPRMF"]}, seeds=2))
+    assert {path.name for path in folder.glob("recs/*")} == {"BPRMF_0_0_seed1.tsv", "BPRMF_0_1_seed2.tsv"}
+    assert {path.name for path in folder.glob("per_user/*")} == {"BPRMF.npz"}
+
+
+def test_what_seeds_cost_is_billed(shop: Path) -> None:
+    folder = run_experiment(experiment(shop, {"external.BPRMF": {**QUICK, "lr": [0.01, 0.05]}}, seeds=3))
+    row = json.loads((folder / "results.json").read_text())["models"][0]
+    assert (len(row["trials"]), len(row["further"])) == (2, 2)
+    assert [record["params"]["seed"] for record in row["further"]] == [2, 3]
+    journal = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    spent = sum(record["cost"]["seconds"] for record in journal if record["kind"] == "trial")
+    assert float(results(folder)["BPRMF"]["seconds"]) == pytest.approx(spent, abs=0.01)
 
 
 # --- seen beforehand
@@ -283,6 +363,32 @@ def test_the_plan_counts_and_writes_nothing(shop: Path, trained: list[str], caps
     assert [line.split("|")[2:6] for line in capsys.readouterr().out.splitlines() if line.startswith("| all")] == [
         [" " * 5 + "11 ", "   11 ", " " * 6 + "0 ", " " * 7 + "0 "]
     ]
+
+
+def test_the_plan_says_what_then_runs(shop: Path, trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def planned(file: Path) -> int:
+        capsys.readouterr()
+        show_plan(file)
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| all")]
+        return int(line.split("|")[5])
+
+    grid = {**QUICK, "lr": [0.01, 0.05]}
+    for meta, seeds in (({}, None), ({}, [5, 6, 7]), ({}, [1, 9]), ({"save_weights": True}, None)):
+        file = experiment(shop, {"external.BPRMF": {**grid, "meta": meta}}, seeds=seeds)
+        expected = planned(file)
+        trained.clear()
+        run_experiment(file)
+        assert len(trained) == expected
+    with pytest.raises(UserError, match="`restore: true` trains nothing"):
+        show_plan(experiment(shop, {"external.BPRMF": {**QUICK, "lr": 0.3, "meta": {"restore": True}}}))
+
+
+def test_the_plan_of_a_model_that_cannot_be_built_has_no_time(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "mine").mkdir()
+    (shop / "mine" / "broken.py").write_text(BROKEN)
+    show_plan(experiment(shop, {"Broken": {**QUICK}, "MostPop": None}, external_models_path="../mine"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| Broken")]
+    assert lines[0].split("|")[-2].strip() == "?"
 
 
 def test_what_the_command_line_sets_is_checked_run_and_written_down(shop: Path, trained: list[str]) -> None:

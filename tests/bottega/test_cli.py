@@ -51,8 +51,15 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
         made.append(("split", *given))
         return Prepared()
 
+    def check_experiment(path: str, overrides: Any) -> None:
+        if "typo" in Path(path).read_text():
+            raise UserError("unknown model", where=f"{path}, {overrides}")
+
     stand_in(
-        "benchmark.experiment", run_experiment=run_experiment, show_plan=lambda *given: made.append(("plan", *given))
+        "benchmark.experiment",
+        check_experiment=check_experiment,
+        run_experiment=run_experiment,
+        show_plan=lambda *given: made.append(("plan", *given)),
     )
     stand_in("benchmark.prepare", prepare=prepare)
     stand_in(
@@ -138,10 +145,11 @@ def test_run_hands_on_overrides_and_goes_through_its_files_in_order(calls: list[
     assert calls == [("plan", "a.yml", [])]
 
 
-def test_a_file_that_is_not_there_stops_before_the_first_one_runs(calls: list[tuple[Any, ...]]) -> None:
-    with pytest.raises(UserError, match="no such configuration file") as caught:
-        done("run", "a.yml", "bb.yml")
-    assert str(caught.value.mend) == "did you mean b.yml?"
+def test_a_mistake_in_any_file_stops_before_the_first_one_runs(calls: list[tuple[Any, ...]]) -> None:
+    Path("b.yml").write_text("models: {typo: 1}\n")
+    for words in ([], ["--plan"]):
+        with pytest.raises(UserError, match=r"b\.yml.*gpu.*unknown model"):
+            done("run", "a.yml", "b.yml", "--gpu", "-1", *words)
     assert calls == []
 
 

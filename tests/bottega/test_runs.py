@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from support import ROOT
 from typer.testing import CliRunner
 
+from benchmark.folder import LOCK, alone_in, holder
 from bottega.cli import app
 from bottega.runs.finding import all_runs, find_run, is_run
 from bottega.runs.listing import cells, count_trials
@@ -182,12 +186,12 @@ def test_weights_alone_are_removed(place: Path) -> None:
 
 def test_a_folder_in_use_stays_and_is_listed_as_running(place: Path) -> None:
     folder = Path("results/shop/grid")
-    lock = Lock(folder / ".lock")
-    with pytest.raises(UserError, match=f"an experiment is running in this folder.*process {os.getpid()}"):
+    lock = Lock(folder / LOCK)
+    with pytest.raises(UserError, match=f"another command is at work in this folder.*process {os.getpid()}"):
         remove(folder)
-    with pytest.raises(UserError, match="is running"):
+    with pytest.raises(UserError, match="is at work"):
         invoke("rm", "shop/grid", "--yes", "--checkpoints")
-    with pytest.raises(UserError, match="is running"):
+    with pytest.raises(UserError, match="is at work"):
         CliRunner().invoke(app, ["report", "shop/grid"], catch_exceptions=False)
     assert cells("x", folder)[6] == "running"
     assert (folder / "checkpoints" / "1.safetensors").is_file()
@@ -195,6 +199,22 @@ def test_a_folder_in_use_stays_and_is_listed_as_running(place: Path) -> None:
     assert cells("x", folder)[6] != "running"
     remove(folder)
     assert not folder.exists()
+
+
+def test_whoever_only_looks_stops_nobody(tmp_path: Path) -> None:
+    looking = Lock(tmp_path / LOCK, shared=True)
+    with pytest.raises(UserError, match="another sweep is at work in this folder\\n"), alone_in(tmp_path):
+        pass
+    threading.Timer(0.1, looking.release).start()
+    with alone_in(tmp_path):
+        assert f"process {os.getpid()}" in str(holder(tmp_path))
+    assert holder(tmp_path) is None
+
+
+def test_runs_are_found_without_loading_anything_heavy() -> None:
+    code = "import sys, bottega.runs.finding, bottega.runs.removing; print('torch' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert loaded.stdout == "False\n"
 
 
 def test_nothing_but_a_results_folder_is_removed(place: Path) -> None:
@@ -257,10 +277,3 @@ def test_a_run_is_shown_with_the_place_of_its_page(place: Path, reports: list[tu
 def test_runs_are_compared_in_the_order_given(place: Path, reports: list[tuple[Any, ...]]) -> None:
     output = invoke("compare", "shop/grid_wide", "office")[1]
     assert output.index("grid_wide") < output.index("deep")
-
-
-def test_the_lock_is_the_one_that_an_experiment_takes() -> None:
-    from benchmark.experiment import run
-    from bottega.runs import locking
-
-    assert locking.LOCK == run.LOCK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from workbench.console import progress, run_command, table
 from workbench.errors import UserError
-from workbench.runtime import peak_memory_mb, pick_device, seed_everything, versions
+from workbench.runtime import peak_memory_mb, pick_device, seed_everything, usable_cores, versions
 
 
 def cells(line: str) -> list[str]:
@@ -85,6 +86,17 @@ def test_a_gpu_number_beyond_those_there_is_refused(monkeypatch: pytest.MonkeyPa
     assert str(pick_device(1)) == "cuda:1"
     with pytest.raises(UserError, match=r"gpu 2 was asked for, but there are 2 \(0 to 1\)"):
         pick_device(2)
+
+
+def test_the_share_of_a_container_counts(tmp_path: Path) -> None:
+    whole = usable_cores(tmp_path)
+    assert whole >= 1
+    for share, cores in (("50000 100000\n", 1), ("100000 100000", 1), (f"{(whole + 1) * 1000} 1000", whole)):
+        (tmp_path / "cpu.max").write_text(share)
+        assert usable_cores(tmp_path) == cores
+    for text in ("max 100000", "", "1", "1 0"):
+        (tmp_path / "cpu.max").write_text(text)
+        assert usable_cores(tmp_path) == whole
 
 
 @pytest.mark.parametrize("seed", [0, 123, 2**32 + 5, -1])

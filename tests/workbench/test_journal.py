@@ -49,9 +49,10 @@ def test_a_torn_last_line_is_left_out_and_the_next_record_starts_on_a_line_of_it
     assert healed.get("trial", "a") == again.get("trial", "a")
 
 
-@pytest.mark.parametrize(
-    "line", ['{"kind": "trial", "key": "a", "value": 9, "check": "0"}', "3", "[1]", "null", "{}", "not json", '"text"']
-)
+NO_RECORDS = ["3", "[1]", "null", "{}", "not json", '"text"', "1" * 6000, "[" * 100_000]
+
+
+@pytest.mark.parametrize("line", ['{"kind": "trial", "key": "a", "value": 9, "check": "0"}', *NO_RECORDS])
 def test_a_line_that_is_no_intact_record_is_left_out_with_a_warning(tmp_path: Path, log: list[str], line: str) -> None:
     path = tmp_path / "journal.jsonl"
     Journal(path).append("trial", "a", {"value": 1})
@@ -111,6 +112,12 @@ def test_a_line_that_a_full_disk_cuts_short_harms_no_other(
     healed = Journal(path)
     assert healed.get("trial", "a") == {"kind": "trial", "key": "a", "value": 1}
     assert healed.get("trial", "c") == {"kind": "trial", "key": "c", "value": 3}
+
+
+def test_a_folder_in_the_place_of_the_journal_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(UserError, match="cannot read the journal: Is a directory"):
+        Journal(tmp_path / "journal.jsonl")
 
 
 def test_records_of_a_kind_come_in_their_order(tmp_path: Path) -> None:

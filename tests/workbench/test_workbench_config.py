@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -341,6 +342,12 @@ def test_a_path_that_is_none_is_refused(tmp_path: Path, dotted: str) -> None:
         "!!python/object/apply:os.system [true]",
         "? [a, b]\n: 1",
         "[" * 5000,
+        "{" * 9000,
+        "[{a: " * 2000,
+        "- " * 5000,
+        "? " * 5000,
+        "1" * 10_001,
+        "[1], " * 5000,
         "a: b: c",
         "'open",
         "\x00",
@@ -348,10 +355,18 @@ def test_a_path_that_is_none_is_refused(tmp_path: Path, dotted: str) -> None:
     ],
 )
 def test_a_hostile_value_is_one_sentence(tmp_path: Path, value: str) -> None:
+    start = time.process_time()
     with pytest.raises(UserError) as caught:
         apply_overrides(document(tmp_path, "height: 1\n"), [("height", value)])
     assert caught.value.where == "--set height"
     assert len(str(caught.value)) < 400
+    assert time.process_time() - start < 2
+
+
+def test_a_value_as_long_and_as_deep_as_may_be_is_read(tmp_path: Path) -> None:
+    for value in ("[" * 100 + "]" * 100, "x" * 10_000):
+        found = apply_overrides(document(tmp_path, "height: 1\n"), [("height", value)]).data["height"]
+        assert str(found) == value
 
 
 def test_assignments_are_cut_at_the_first_equals_sign() -> None:

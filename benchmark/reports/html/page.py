@@ -21,7 +21,7 @@ from benchmark.reports.html.figures.significance import significance
 from benchmark.reports.html.figures.slices import slice_charts
 from benchmark.reports.html.headline import winner
 from benchmark.reports.html.tables import Table, ledger, results_table, trials_table
-from benchmark.reports.html.trials import trials_of
+from benchmark.reports.html.trials import further_of, trials_of
 from benchmark.reports.html.words import fact
 from benchmark.reports.report import ModelResult, Report
 from workbench.files import atomic_file
@@ -37,7 +37,7 @@ _LISTED = 50  # trials in the table of a row
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a row tried."""
+    """What a row tried. `further`: trials under further seeds; `listed`: those of the search in the table."""
 
     row: str
     tried: int
@@ -46,6 +46,8 @@ class Sweep:
     curves: Chart | None
     landscape: Chart | None
     trials: Table
+    listed: int
+    further: int
 
 
 def write_page(path: Path, report: Report, images: Path | None = None) -> None:
@@ -122,7 +124,8 @@ def _sweeps(report: Report) -> Iterator[Sweep]:
     lines = sum(min(len(row.trials), most) for _, row in rows)
     points = max(_FEWEST_POINTS, min(_MOST_POINTS, _POINTS // max(lines, 1)))
     for number, (place, row) in enumerate(rows):
-        style, tried = Style.of(place), trials_of(row)
+        style, tried, further = Style.of(place), trials_of(row), further_of(row)
+        listed = min(most // 2, _LISTED)
         yield Sweep(
             row=row.row,
             tried=len(tried),
@@ -130,9 +133,12 @@ def _sweeps(report: Report) -> Iterator[Sweep]:
             drawn=most,
             curves=curves(row, tried, f"curves-{number}", style, most, points),
             landscape=landscape(row, tried, f"grid-{number}", style, most),
-            trials=trials_table(row, tried, min(most // 2, _LISTED)),
+            trials=trials_table(row, tried, further, listed),
+            listed=min(listed, len(tried)),
+            further=len(further),
         )
 
 
 def _is_sweep(row: ModelResult) -> bool:
-    return len(row.trials) > 1 or any(record.get("losses") or record.get("history") for record in row.trials)
+    records = [*row.trials, *row.further]
+    return len(records) > 1 or any(record.get("losses") or record.get("history") for record in records)

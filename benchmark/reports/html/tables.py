@@ -7,11 +7,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmark.reports.costs import chosen_records
+from benchmark.reports.costs import Bill, bill, cost_of
 from benchmark.reports.figures import clear_leads, figures_of
-from benchmark.reports.html.costs import Bill, cost_of
 from benchmark.reports.html.figures.cutoffs import cutoff_of
-from benchmark.reports.html.trials import Tried, chosen_settings
+from benchmark.reports.html.trials import Tried
 from benchmark.reports.html.words import DASH, amount, duration, figure, setting, shorten
 from benchmark.reports.report import ModelResult, Report
 
@@ -90,17 +89,17 @@ def results_table(report: Report) -> Table:
     headings += [
         Heading(_chooser(report), about=f"the figure that chose, on {by}"),
         Heading("Chosen", numeric=False, about="parameters that varied, and the epoch whose weights were kept"),
-        Heading("Time", about="wall time of all trials together"),
+        Heading("Time", about="wall time of all trials together, those under further seeds included"),
         Heading("Memory", about="largest peak of the chosen trial"),
         Heading("Weights", about="of the model that was chosen"),
     ]
-    bills = [cost_of(row) for row in rows]
+    costs = [cost_of(row) for row in rows]
     columns += [
         [_validation(row, len(_monitors(report)) > 1) for row in rows],
         [_choice(row) for row in rows],
-        [Cell.of(bill.total.seconds, duration(bill.total.seconds)) for bill in bills],
-        [Cell.of(bill.chosen.memory_mb, _megabytes(bill.chosen.memory_mb)) for bill in bills],
-        [Cell.of(bill.weights, amount(bill.weights)) for bill in bills],
+        [Cell.of(cost.total.seconds, duration(cost.total.seconds)) for cost in costs],
+        [Cell.of(cost.chosen.memory_mb, _megabytes(cost.chosen.memory_mb)) for cost in costs],
+        [Cell.of(cost.weights, amount(cost.weights)) for cost in costs],
     ]
     known = [place for place, column in enumerate(columns) if any(cell.key for cell in column)]
     return Table(
@@ -137,7 +136,7 @@ def _validation(row: ModelResult, named: bool) -> Cell:
 
 
 def _choice(row: ModelResult) -> Cell:
-    pairs = tuple((shorten(key, 40), setting(value)) for key, value in chosen_settings(row))
+    pairs = tuple((shorten(key, 40), setting(value)) for key, value in row.chosen_settings)
     note = f"first of {len(row.chosen)} folds" if pairs and len(row.chosen) > 1 else ""
     return Cell("" if pairs else DASH, ", ".join(f"{key}={value}" for key, value in pairs), note=note, pairs=pairs)
 
@@ -148,55 +147,66 @@ def _megabytes(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A column of the ledger. `summed`: whether a sum over rows says anything; `only`: the one group that has it."""
+    """A column of the ledger. `groups`: under which of them it stands."""
 
     title: str
     take: Callable[[Bill], float | None]
     show: Callable[[float | None], str]
-    summed: bool = False
-    only: str = ""
+    groups: tuple[str, ...]
 
 
+_ALL, _FURTHER, _CHOSEN = "All trials", "Of these, further seeds", "Chosen"
 _ENTRIES = (
-    _Entry("Wall", lambda bill: bill.seconds, duration, summed=True),
-    _Entry("CPU", lambda bill: bill.cpu_seconds, duration, summed=True),
-    _Entry("Memory, MB", lambda bill: bill.memory_mb, amount),
-    _Entry("GPU, MB", lambda bill: bill.gpu_memory_mb, amount),
-    _Entry("Energy, J", lambda bill: bill.energy_joules, amount, summed=True),
-    _Entry("Samples/s", lambda bill: bill.samples_per_second, amount, only="Chosen"),
+    _Entry("Trials", lambda bill: bill.trials, amount, (_ALL, _FURTHER)),
+    _Entry("Failed", lambda bill: bill.failed, amount, (_ALL,)),
+    _Entry("Wall", lambda bill: bill.seconds, duration, (_ALL, _FURTHER, _CHOSEN)),
+    _Entry("CPU", lambda bill: bill.cpu_seconds, duration, (_ALL, _CHOSEN)),
+    _Entry("Memory, MB", lambda bill: bill.memory_mb, amount, (_ALL, _CHOSEN)),
+    _Entry("GPU, MB", lambda bill: bill.gpu_memory_mb, amount, (_ALL, _CHOSEN)),
+    _Entry("Energy, J", lambda bill: bill.energy_joules, amount, (_ALL, _CHOSEN)),
+    _Entry("Samples/s", lambda bill: bill.samples_per_second, amount, (_CHOSEN,)),
 )
 
 
 def ledger(report: Report) -> Table:
-    """What each row took, all trials together and the chosen one. Rows without a trial are not in it, and neither are
-    columns of which nothing is known."""
-    rows = [row for row in report.models if row.trials or chosen_records(row)]
+    """What each row took: all trials together, those under further seeds, and the chosen one.
+
+    Rows without a trial are not in it, and neither are columns of which nothing is known. The last line is the bill of
+    all rows, to which a trial that several of them share is put once.
+    """
+    rows = [row for row in report.models if row.trials or row.further]
     costs = [cost_of(row) for row in rows]
+    further = [record for row in rows for record in row.further]
+    together = bill([*(record for row in rows for record in row.trials), *further])
+    bills = {
+        _ALL: ([cost.total for cost in costs], together),
+        _FURTHER: ([cost.further for cost in costs] if further else [], bill(further)),
+        _CHOSEN: ([cost.chosen for cost in costs], None),
+    }
     headings = [Heading("Model", numeric=False)]
     columns = [[Cell(row.row, row.row.casefold()) for row in rows] + [Cell("all")]]
-
-    def add(
-        group: str, title: str, values: list[float | None], show: Callable[[float | None], str], sums: bool
-    ) -> None:
-        headings.append(Heading(title, group=group))
-        together = sum(value for value in values if value is not None)
-        columns.append([*(Cell.of(value, show(value)) for value in values), Cell(show(together) if sums else "")])
-
-    add("All trials", "Trials", [cost.trials for cost in costs], amount, True)
-    add("All trials", "Failed", [cost.failed for cost in costs], amount, True)
-    for group, bills in (("All trials", [cost.total for cost in costs]), ("Chosen", [cost.chosen for cost in costs])):
+    for group, (each, whole) in bills.items():
         for entry in _ENTRIES:
-            values = [entry.take(bill) for bill in bills]
-            if entry.only in ("", group) and any(value is not None for value in values):
-                add(group, entry.title, values, entry.show, entry.summed and group == "All trials")
-    add("Chosen", "Weights", [cost.weights for cost in costs], amount, False)
+            values = [entry.take(one) for one in each]
+            if group in entry.groups and any(value is not None for value in values):
+                last = Cell(entry.show(entry.take(whole)) if whole else "")
+                headings.append(Heading(entry.title, group=group))
+                columns.append([*(Cell.of(value, entry.show(value)) for value in values), last])
+    headings.append(Heading("Weights", group=_CHOSEN))
+    columns.append([*(Cell.of(cost.weights, amount(cost.weights)) for cost in costs), Cell("")])
     lines = [list(line) for line in zip(*columns, strict=True)]
     return Table(headings, lines[:-1], lines[-1] if len(rows) > 1 else [])
 
 
-def trials_table(row: ModelResult, tried: Sequence[Tried], most: int) -> Table:
-    """The trials of a row, the best first, then those that failed."""
+def trials_table(row: ModelResult, tried: Sequence[Tried], further: Sequence[Tried], most: int) -> Table:
+    """The trials of a row, the best first, then those that failed, then what was chosen under its further seeds.
+
+    Parameters
+    ----------
+    most : trials of the search, and as many under further seeds.
+    """
     tried = sorted(tried, key=lambda each: (each.failed is not None, -(each.value or 0.0)))[:most]
+    tried = [*tried, *further[:most]]
     headings = [Heading(shorten(key, 40), all(_is_number(each.settings[key]) for each in tried)) for key in row.varied]
     headings = headings or [Heading("Configuration", numeric=False)]
     headings += [Heading(row.monitor), Heading("Epoch"), Heading("Time"), Heading("Outcome", numeric=False)]
@@ -209,12 +219,13 @@ def _trial(row: ModelResult, each: Tried) -> list[Cell]:
     seconds = each.record.get("cost", {}).get("seconds")
     epoch = each.record.get("epoch")
     outcome = each.failed or each.record.get("stopped") or ""
+    note = "chosen" if each.chosen else "" if each.seed is None else f"seed {each.seed}"
     return [
         *cells,
         Cell.of(each.value, DASH if each.value is None else figure(each.value)),
         Cell.of(epoch, DASH if epoch is None else str(epoch)),
         Cell.of(seconds, duration(seconds)),
-        Cell(shorten(outcome, 300), outcome, "chosen" if each.chosen else "", note="chosen" if each.chosen else ""),
+        Cell(shorten(outcome, 300), outcome, "chosen" if each.chosen else "", note=note),
     ]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmark.reports.costs import chosen_records
 from benchmark.reports.html.words import setting
 from benchmark.reports.report import ModelResult, Record
 
@@ -21,6 +20,7 @@ class Tried:
     settings : the parameters that varied in the row; text: the same as one line.
     value : of the monitored metric on validation, None where there is none.
     failed : why it has no figures, None where it has some.
+    seed : the further seed under which the chosen configuration ran; None in the search.
     """
 
     record: Record
@@ -29,22 +29,18 @@ class Tried:
     value: float | None
     failed: str | None
     chosen: bool
+    seed: int | None = None
 
 
 def trials_of(result: ModelResult) -> list[Tried]:
-    """The trials of a row in the order in which they were asked for."""
-    chosen = {_identity(record) for record in chosen_records(result)}
+    """The trials of a search in the order in which they were asked for."""
+    chosen = {_identity(record) for record in result.chosen_records}
     return [_tried(result, record, _identity(record) in chosen) for record in result.trials]
 
 
-def chosen_settings(result: ModelResult) -> list[tuple[str, Any]]:
-    """Parameters that varied, and the epoch, of what was chosen in the first fold."""
-    records = chosen_records(result)
-    if not records:
-        return []
-    params = records[0].get("params", {})
-    found = [(key, params[key]) for key in result.varied if key in params]
-    return [*found, ("epoch", records[0]["epoch"])] if records[0].get("epoch") else found
+def further_of(result: ModelResult) -> list[Tried]:
+    """The trials of what was chosen, under its further seeds."""
+    return [replace(_tried(result, record, False), seed=record["params"]["seed"]) for record in result.further]
 
 
 def _tried(result: ModelResult, record: Record, chosen: bool) -> Tried:

@@ -8,16 +8,15 @@ import math
 import re
 from typing import Any
 
+from benchmark.reports.text import shape_of
+
 DASH = "\N{EN DASH}"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # also the marks that reverse a line
 
 
 def figure(value: float) -> str:
-    """A metric's value with about as many digits as it can be trusted to."""
-    if not math.isfinite(value):
-        return DASH
-    size = abs(value)
-    return f"{value:.4g}" if size >= 1e7 else f"{value:,.1f}" if size >= 100 else f"{value:.4f}"
+    """A metric's value."""
+    return f"{value:{shape_of(value)}}" if math.isfinite(value) else DASH
 
 
 def number(value: float | None) -> float | None:

@@ -36,11 +36,12 @@ def make_executor(settings: ExecutorSettings, provider: Provider, gpu: int) -> E
             logger.warning("`executor.ray.gpus_per_trial` is 0: trials run on the CPU, although `gpu` is {}", gpu)
         return RayCluster(provider, home.partition(":")[0], settings.ray)
     if settings.processes is not None:
-        from benchmark.search.executors.processes import Processes, count_cores
+        from benchmark.search.executors.processes import Processes
+        from workbench.runtime import usable_cores
 
         devices = _devices(settings, gpu)
         on_gpu = devices[0] != "cpu"
-        workers = settings.processes.workers or (len(devices) if on_gpu else count_cores())
+        workers = settings.processes.workers or (len(devices) if on_gpu else usable_cores())
         return Processes(provider, home.partition(":")[0], devices, workers)
     from benchmark.search.executors.serial import Serial
 

@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
 import sys
 import tempfile
 import types
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Processes:
         self._queue.clear()
         self._busy.clear()
         for worker in self._workers.values():
-            worker.process.terminate()
+            worker.process.kill()  # all of them before the first is waited for
         for worker in self._workers.values():
             worker.bury()
         self._workers.clear()
@@ -91,14 +91,14 @@ class Processes:
         """Give waiting jobs to idle workers."""
         while self._queue and self._idle:
             job, place = self._queue[0], min(self._idle)
-            path = self._shared.path(job.shared)
+            self._worker(place)  # before values are written: it removes them if this process is killed
+            path = self._shared.path(job.shared, chain(self._queue, self._busy.values()))
             message = pickle.dumps((path, pack(job.work)))
             while not self._worker(place).send(message):  # it died while it was idle
                 self._workers.pop(place).bury()
             self._queue.popleft()
             self._idle.remove(place)
             self._busy[place] = job
-        self._shared.keep({job.shared for job in (*self._queue, *self._busy.values())})
 
     def _worker(self, place: int) -> _Worker:
         if place not in self._workers:
@@ -173,29 +173,27 @@ class _SharedFiles:
         self._paths: dict[str, str] = {}  # the last used at the end
         self._written = 0
 
-    def path(self, name: str) -> str:
-        """Where the shared value of that name stands; it is written unless it is there."""
-        path = self._paths.pop(name, None)
-        if path is None:
-            self._written += 1
-            path = str(Path(self.folder) / f"{self._written}.pt")  # never a name again: workers know them by path
-            save_shared(self._provider(name), path)
-        self._paths[name] = path
-        return path
+    def path(self, name: str, jobs: Iterable[Job]) -> str:
+        """Where the shared value of that name stands.
 
-    def keep(self, names: set[str]) -> None:
-        """Remove all but those, and a few that were used last."""
-        for name in [name for name in list(self._paths)[:-KEPT] if name not in names]:
+        Unless it is there it is written, and those go that none of `jobs` needs, but for a few that were used last.
+        """
+        path = self._paths.pop(name, None)
+        if path is not None:
+            self._paths[name] = path
+            return path
+        self._written += 1
+        path = str(Path(self.folder) / f"{self._written}.pt")  # never a name again: workers know them by path
+        save_shared(self._provider(name), path)
+        self._paths[name] = path
+        needed = {job.shared for job in jobs}
+        for old in [old for old in list(self._paths)[:-KEPT] if old not in needed]:
             with suppress(OSError):  # on Windows, while a worker still maps it; the folder goes in the end
-                Path(self._paths.pop(name)).unlink()
+                Path(self._paths.pop(old)).unlink()
+        return path
 
     def close(self) -> None:
         self._folder.cleanup()
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _context() -> Any:

@@ -7,9 +7,11 @@ import math
 import os
 import socket
 import sys
+import time
 import uuid
 from collections import deque
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,8 @@ class RayCluster:
         self._tasks: dict[Any, Job] = {}
         self._deaths: set[str] = set()
         self._shared: dict[str, tuple[str, Any]] = {}  # name -> its name among all runs, and where it is
+        self._seen: list[dict[str, float]] = []  # what each node has
+        self._next_look = 0.0  # when the nodes are looked at again
         self._ours = not self._ray.is_initialized()
         if self._ours:
             _connect(self._ray, settings.address)
@@ -70,7 +74,7 @@ class RayCluster:
 
     @property
     def slots(self) -> int:
-        """How many jobs fit the nodes that are there now."""
+        """How many jobs fit the nodes that are there."""
         wanted = {"CPU": self._settings.cpus_per_trial, "GPU": self._settings.gpus_per_trial}
         return sum(
             min(math.floor(node.get(kind, 0.0) / share + 1e-6) for kind, share in wanted.items() if share)
@@ -104,6 +108,7 @@ class RayCluster:
                     return job, Lost(f"its worker was lost twice ({reason})")
                 self._deaths.add(job.key)
                 self._queue.appendleft(job)
+                self._next_look = 0.0  # its node may be gone, too
                 echo("WARNING", f"a worker was lost, and what it was doing is done again ({reason})")
                 continue
             self._hand_out()
@@ -141,18 +146,24 @@ class RayCluster:
     def _put(self, name: str) -> tuple[str, Any]:
         """The shared value in the object store; the last few are kept there besides those that jobs wait for."""
         found = self._shared.pop(name, None)
-        if found is None:
-            writer = ArrayWriter()
-            save_shared(self._provider(name), writer)
-            found = (uuid.uuid4().hex, self._ray.put(writer.array()))
-        self._shared[name] = found
-        waited_for = {job.shared for job in (*self._queue, *self._tasks.values())}
+        if found is not None:
+            self._shared[name] = found
+            return found
+        writer = ArrayWriter()
+        save_shared(self._provider(name), writer)
+        found = self._shared[name] = (uuid.uuid4().hex, self._ray.put(writer.array()))
+        waited_for = {job.shared for job in chain(self._queue, self._tasks.values())}
         for old in [old for old in list(self._shared)[:-KEPT] if old not in waited_for]:
             del self._shared[old]
         return found
 
     def _nodes(self) -> list[dict[str, float]]:
-        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        """What each node has, as it was seen a few seconds ago."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._seen = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            self._next_look = now + _GLANCE
+        return self._seen
 
     def _check_room(self) -> None:
         if self.slots:

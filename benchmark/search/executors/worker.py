@@ -10,6 +10,7 @@ import threading
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 import torch
@@ -53,7 +54,8 @@ def _watch(folder: str) -> None:
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in (folder, get_temp_dir()):  # the latter is the parent's: by a socket in it workers are started
+        shutil.rmtree(left, ignore_errors=True)
     os._exit(1)
 
 

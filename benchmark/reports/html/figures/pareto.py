@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmark.evaluation.metrics import better
-from benchmark.reports.html.costs import RowCost, cost_of
+from benchmark.reports.costs import RowCost, cost_of
 from benchmark.reports.html.figures.chart import Chart, Choice, Style, metric_choice, scale_kind
 from benchmark.reports.html.words import label, number
 from benchmark.reports.report import Report
@@ -22,8 +22,8 @@ _COSTS: dict[str, Callable[[RowCost], float | None]] = {
 
 def pareto(report: Report) -> Chart | None:
     """Every row that has a cost; the line joins those that no other row beats in both."""
-    bills = [cost_of(row) for row in report.models]
-    costs = {name: [of(bill) for bill in bills] for name, of in _COSTS.items()}
+    rows = [cost_of(row) for row in report.models]
+    costs = {name: [of(row) for row in rows] for name, of in _COSTS.items()}
     costs = {name: values for name, values in costs.items() if sum(value is not None for value in values) > 1}
     metrics = [metric for metric in report.metrics if better(metric) is not None]
     if not costs or not metrics:

@@ -36,7 +36,7 @@ class Cell:
     @property
     def text(self) -> str:
         size = abs(self.difference)
-        text = f"{self.difference:+,.1f}" if size >= 100 else f"{self.difference:+.4f}"
+        text = f"{self.difference:+,.1f}" if size >= 100 else f"{self.difference:+.4f}" if size >= 5e-5 else "0"
         if self.p is None:
             return text
         return f"{text}<br>p {'&lt; .001' if self.p < 0.001 else f'= {self.p:.3f}'}"
