@@ -85,16 +85,17 @@ class Measures:
 
     def record(self, experiment: Experiment) -> dict[str, Any]:
         """The protocol, for `results.json`."""
+        sets = {
+            features.name: [side.model_dump(mode="json") for side in features.loaders]
+            for features in experiment.data_config.feature_sets
+        }
         return {
             "candidates": self.candidates_label(experiment),
             "mask": self.mask,
             "relevance_threshold": self.threshold,
             "cutoffs": self.cutoffs,
             "legacy": self.legacy,
-            "side_information": {
-                features.name: [side.model_dump(mode="json") for side in features.loaders]
-                for features in experiment.data_config.feature_sets
-            },
+            "side_information": sets[""] if list(sets) == [""] else sets,
             "selection": "validation only" if self.legacy is None else f"as {self.legacy}; see the names of the rows",
         }
 

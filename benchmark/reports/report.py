@@ -193,13 +193,14 @@ def read_report(folder: Path) -> Report:
         raise UserError(
             "no finished experiment in this folder", where=folder, mend="run it: python run_experiment.py FILE"
         )
+    mend = "run the experiment again; what has not changed is not trained again"
     try:
-        return _ADAPTER.validate_python(read_json(path))
+        found = read_json(path)
+    except UserError as error:
+        raise UserError(f"damaged: {error.what}", where=path, mend=mend) from error
+    try:
+        return _ADAPTER.validate_python(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"not the results of this version of the bench ({place}: {first['msg'].lower()})",
-            where=path,
-            mend="run the experiment again; what has not changed is not trained again",
-        ) from error
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        what = "not the results of this version of the bench" + (f" (see {place})" if place else "")
+        raise UserError(what, where=path, mend=mend) from error

@@ -288,7 +288,7 @@ def test_without_validation_single_values_are_trained_to_the_end_with_a_warning(
     table = results(run_experiment(experiment(shop, BPRMF, data_config={"validation_path": None})))
     assert table["BPRMF"]["epoch"] == "4" and table["BPRMF"]["validation"] == ""
     assert sum("no validation split" in line for line in log) == 1
-    assert "epoch 4" in capsys.readouterr().out
+    assert "epoch=4" in capsys.readouterr().out
 
 
 # --- strategies, raw ids, controls

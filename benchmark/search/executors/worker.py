@@ -7,6 +7,7 @@ import pickle
 import shutil
 import signal
 import threading
+from contextlib import suppress
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -27,7 +28,8 @@ def serve(pipe: Connection, home: str, device: str, folder: str) -> None:
     folder : of the shared values; removed by whoever sees first that the parent is gone.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its workers
-    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
+    watch = threading.Thread(target=_watch, args=(folder,), daemon=True)
+    watch.start()
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         torch.cuda.set_device(device)
@@ -39,14 +41,14 @@ def serve(pipe: Connection, home: str, device: str, folder: str) -> None:
 
     listen(partial(send, "said"))
     recent = Recent()
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the parent is gone, or is about to end this process
+        while True:
             path, work = pickle.loads(pipe.recv_bytes())
-        except EOFError:
-            return
-        send("ended", perform(work, partial(recent.take, path, partial(load_shared, path, home, device))))
-        if on_gpu:
-            _leave_room()
+            send("ended", perform(work, partial(recent.take, path, partial(load_shared, path, home, device))))
+            if on_gpu:
+                _leave_room()
+    pipe.close()
+    watch.join()  # which cleans up
 
 
 def _watch(folder: str) -> None:
