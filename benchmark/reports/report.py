@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from scipy import stats
+from scipy import special
 
 from benchmark.evaluation.significance import Comparison
 from benchmark.evaluation.slices import SliceRow
@@ -91,7 +91,7 @@ class ModelResult:
         """95 % interval of the mean of a metric over replicates, by Student's t; None where there is one replicate."""
         if metric not in self.spread or math.isnan(self.spread[metric]):
             return None
-        reach = float(stats.t.ppf(0.975, self.repeats - 1)) * self.spread[metric] / math.sqrt(self.repeats)
+        reach = float(special.stdtrit(self.repeats - 1, 0.975)) * self.spread[metric] / math.sqrt(self.repeats)
         return self.test[metric] - reach, self.test[metric] + reach
 
 

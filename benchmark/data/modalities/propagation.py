@@ -17,7 +17,6 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.stats import poisson
 
 from benchmark.data.dataset import Csr
 from benchmark.data.modalities.base import Observed, column_blocks, moments
@@ -133,4 +132,6 @@ class Heat(_Diffusion):
     time: float = 1.0
 
     def weights(self) -> np.ndarray:
+        from scipy.stats import poisson  # takes long to load
+
         return poisson.pmf(np.arange(int(poisson.isf(_LEFT_OUT, self.time)) + 1), self.time)

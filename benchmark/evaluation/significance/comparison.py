@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from loguru import logger
-from scipy import special, stats
+from scipy import special
 
 from benchmark.evaluation.significance.correction import holm
 from benchmark.evaluation.significance.effects import cohens_d, rank_biserial
@@ -289,7 +289,7 @@ def _widened(interval: Interval, middle: float, variances: list[float], freedoms
     """
     if not sum(variances):
         return interval
-    factor = float(stats.t.ppf(0.975, satterthwaite(variances, freedoms)) / special.ndtri(0.975))
+    factor = float(special.stdtrit(satterthwaite(variances, freedoms), 0.975) / special.ndtri(0.975))
     return Interval(middle + (interval.low - middle) * factor, middle + (interval.high - middle) * factor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 
 def cohens_d(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,10 +41,12 @@ def rank_biserial(differences: np.ndarray) -> np.ndarray:
 
     Source: Kerby, "The simple difference formula", Comprehensive Psychology, 2014.
     """
+    from scipy.stats import rankdata  # takes long to load
+
     result = np.zeros(differences.shape[1])
     for place, column in enumerate(np.ascontiguousarray(differences.T)):
         left = column[column != 0]
         if len(left):
-            ranks = stats.rankdata(np.abs(left))
+            ranks = rankdata(np.abs(left))
             result[place] = ranks @ np.sign(left) / ranks.sum()
     return result

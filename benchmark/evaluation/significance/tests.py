@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from benchmark.evaluation.significance.intervals import Interval
 
@@ -36,7 +36,7 @@ def paired_ttest(differences: np.ndarray) -> np.ndarray:
         return np.ones_like(mean)
     varied = np.ptp(differences, axis=0) > 0
     error = np.where(varied, differences.std(axis=0, ddof=1) / np.sqrt(size), 1.0)
-    p = 2 * stats.t.sf(np.abs(mean) / error, size - 1)
+    p = 2 * special.stdtr(size - 1, -np.abs(mean) / error)
     return np.asarray(np.where(varied, p, np.where(mean == 0, 1.0, 0.0)))
 
 
@@ -46,6 +46,8 @@ def wilcoxon(differences: np.ndarray) -> np.ndarray:
     Exact for up to 50 users without ties or zeros, else by the normal approximation (scipy's rule). 1 where all
     differences are 0.
     """
+    from scipy import stats  # takes long to load, and not every table asks for it
+
     return np.array(
         [
             stats.wilcoxon(column, zero_method="wilcox").pvalue if column.any() else 1.0
@@ -66,8 +68,8 @@ def welch(first: np.ndarray, second: np.ndarray) -> tuple[float, Interval]:
     if error == 0:
         return (1.0 if difference == 0 else 0.0), Interval(difference, difference)
     freedom = satterthwaite(variances, [len(first) - 1, len(second) - 1])
-    reach = float(stats.t.ppf(0.975, freedom)) * error
-    return float(2 * stats.t.sf(abs(difference) / error, freedom)), Interval(difference - reach, difference + reach)
+    reach = float(special.stdtrit(freedom, 0.975)) * error
+    return float(2 * special.stdtr(freedom, -abs(difference) / error)), Interval(difference - reach, difference + reach)
 
 
 def satterthwaite(variances: list[float], freedoms: list[int]) -> float:

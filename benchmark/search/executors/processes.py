@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
@@ -24,7 +25,8 @@ from benchmark.search.executors.travel import KEPT, echo, pack, save_shared, set
 from benchmark.search.executors.worker import serve
 
 # imported once by the server that workers are forked from, so that they start in no time
-_PRELOADED = ["torch", "benchmark.search.executors.worker", "benchmark.search.trial"]
+# what every trial needs; torch loads the last one when the first optimiser is made, which takes a second
+_PRELOADED = ["torch", "benchmark.search.executors.worker", "benchmark.search.trial", "torch._dynamo"]
 
 
 class Processes:
@@ -40,7 +42,7 @@ class Processes:
     def __init__(self, provider: Provider, home: str, devices: Sequence[str], workers: int) -> None:
         self.slots = workers
         self._devices, self._home = devices, home
-        self._context = _context()
+        self._context = start_early()
         self._shared = _SharedFiles(provider)
         self._queue: deque[Job] = deque()
         self._idle = list(range(workers))
@@ -196,7 +198,8 @@ class _SharedFiles:
         self._folder.cleanup()
 
 
-def _context() -> Any:
+def start_early() -> Any:
+    """The way that workers start, with what they have in common loading in a process of its own meanwhile."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver, resource_tracker
@@ -204,9 +207,23 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     resource_tracker.ensure_running()  # starting it would let interrupts through again
-    with _interrupts_later():
+    with _interrupts_later(), _sleeping_threads():
         forkserver.ensure_running()  # it imports while this process reads the data
     return context
+
+
+@contextmanager
+def _sleeping_threads() -> Iterator[None]:
+    """Let threads of processes that start now sleep at once when they wait: those of several workers share cores."""
+    before = os.environ.get("GOMP_SPINCOUNT")
+    os.environ["GOMP_SPINCOUNT"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GOMP_SPINCOUNT"]
+        else:
+            os.environ["GOMP_SPINCOUNT"] = before
 
 
 @contextmanager
