@@ -32,6 +32,8 @@ def run(
     from workbench.config import assignments
 
     overrides = assignments(changes or []) + ([] if gpu is None else [("gpu", str(gpu))])
+    if not plan:
+        _start_workers(files, overrides)
     from loguru import logger
 
     from benchmark.experiment import check_experiment, run_experiment, show_plan
@@ -44,3 +46,16 @@ def run(
             continue
         folder = run_experiment(file, overrides, retry)
         logger.success("{}: tables, per-user values and the journal; open {}", folder, folder / "report.html")
+
+
+def _start_workers(files: list[str], overrides: list[tuple[str, str]]) -> None:
+    """Let the server of worker processes, where a file asks for such, load torch while this process does, too."""
+    from workbench.config import apply_overrides, read_yaml
+
+    for file in files:
+        experiment = apply_overrides(read_yaml(file), overrides, root="experiment").data.get("experiment")
+        executor = experiment.get("executor") if isinstance(experiment, dict) else None
+        if executor == "processes" or (isinstance(executor, dict) and "processes" in executor):
+            from benchmark.forking import start_early
+
+            start_early()

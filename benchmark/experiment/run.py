@@ -28,7 +28,7 @@ from benchmark.measures import Measures, plan_measures
 from benchmark.reports import render, write_files
 from benchmark.reports.html import PAGE, write_page
 from benchmark.reports.report import Failure, ModelResult, Report, write_report
-from benchmark.search.executors import make_executor, warm_up
+from benchmark.search.executors import make_executor
 from benchmark.search.running import failure
 from benchmark.search.sweep import Sweep
 from benchmark.tracking import check_trackers, open_trackers
@@ -52,7 +52,6 @@ def run_experiment(path: str | Path, overrides: Overrides = (), retry: bool = Fa
     retry : whether trials that failed before are run again.
     """
     planned = [_check(file) for file in read_experiment_configs(path, overrides)]
-    warm_up(planned[0].file.experiment.executor)
     return [_run(_prepare(each, Path(path).stem), retry) for each in planned][-1]
 
 

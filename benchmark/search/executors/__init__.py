@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.config.executor import ExecutorSettings
 from benchmark.search.executors.base import Executor, Job, Lost, Provider
 
-__all__ = ["Executor", "Job", "Lost", "Provider", "job_device", "make_executor", "warm_up"]
+__all__ = ["Executor", "Job", "Lost", "Provider", "job_device", "make_executor"]
 
 
 def job_device(settings: ExecutorSettings, gpu: int) -> str:
@@ -13,14 +13,6 @@ def job_device(settings: ExecutorSettings, gpu: int) -> str:
     if settings.ray is not None:
         return "cuda" if settings.ray.gpus_per_trial > 0 else "cpu"
     return _devices(settings, gpu)[0].partition(":")[0]
-
-
-def warm_up(settings: ExecutorSettings) -> None:
-    """Begin what takes long before the first job can run, while this process reads the data."""
-    if settings.processes is not None:
-        from benchmark.search.executors.processes import start_early
-
-        start_early()
 
 
 def make_executor(settings: ExecutorSettings, provider: Provider, gpu: int) -> Executor:

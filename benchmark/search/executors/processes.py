@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pickle
 import signal
 import sys
@@ -20,13 +18,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from benchmark.forking import interrupts_later, start_early
 from benchmark.search.executors.base import Job, Lost, Provider
 from benchmark.search.executors.travel import KEPT, echo, pack, save_shared, settle
 from benchmark.search.executors.worker import serve
-
-# imported once by the server that workers are forked from, so that they start in no time
-# what every trial needs; torch loads the last one when the first optimiser is made, which takes a second
-_PRELOADED = ["torch", "benchmark.search.executors.worker", "benchmark.search.trial", "torch._dynamo"]
 
 
 class Processes:
@@ -118,7 +113,7 @@ class _Worker:
     def __init__(self, context: Any, *arguments: Any) -> None:
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, *arguments), daemon=True)
-        with _without_main(), _interrupts_later():
+        with _without_main(), interrupts_later():
             self.process.start()
         theirs.close()
 
@@ -198,34 +193,6 @@ class _SharedFiles:
         self._folder.cleanup()
 
 
-def start_early() -> Any:
-    """The way that workers start, with what they have in common loading in a process of its own meanwhile."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver, resource_tracker
-
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    resource_tracker.ensure_running()  # starting it would let interrupts through again
-    with _interrupts_later(), _sleeping_threads():
-        forkserver.ensure_running()  # it imports while this process reads the data
-    return context
-
-
-@contextmanager
-def _sleeping_threads() -> Iterator[None]:
-    """Let threads of processes that start now sleep at once when they wait: those of several workers share cores."""
-    before = os.environ.get("GOMP_SPINCOUNT")
-    os.environ["GOMP_SPINCOUNT"] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GOMP_SPINCOUNT"]
-        else:
-            os.environ["GOMP_SPINCOUNT"] = before
-
-
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Hide the main module: a worker would run the script again, and cloudpickle sends what it needs of it."""
@@ -235,16 +202,3 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-@contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are being started; this process gets it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
