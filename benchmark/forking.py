@@ -11,6 +11,7 @@ from typing import Any
 
 # what every trial needs; torch loads the last one when the first optimiser is made, which takes a second
 _COMMON = ["torch", "benchmark.search.executors.worker", "benchmark.search.trial", "torch._dynamo"]
+_SERVER = "benchmark.search.executors.server"
 
 
 def start_early() -> Any:
@@ -23,7 +24,7 @@ def start_early() -> Any:
     from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_COMMON)
+    context.set_forkserver_preload([*_COMMON, _SERVER])
     resource_tracker.ensure_running()  # starting it would let interrupts through again
     with interrupts_later(), _sleeping_threads():
         forkserver.ensure_running()
