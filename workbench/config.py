@@ -215,7 +215,8 @@ def _explain(schema: type[BaseModel], fault: Mapping[str, Any], document: Docume
     if fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
         message = "should be a mapping of keys to values"
     given = fault.get("input")
-    shown = "" if isinstance(given, (dict, list, BaseModel)) else f", not {given!r}"
+    told = isinstance(given, (dict, list, BaseModel)) or repr(given) in message
+    shown = "" if told else f", not {given!r}"
     mend = f"mend `{key}`"
     if fault["type"] == "literal_error":
         legal = re.findall(r"'([^']*)'", str(fault["ctx"].get("expected", "")))

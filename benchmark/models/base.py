@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import AliasChoices, Field, FiniteFloat, PositiveFloat, field_validator, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, PositiveFloat, field_validator, model_validator
 from torch import Tensor, nn
 
 from benchmark.data.dataset import Csr
@@ -129,6 +129,8 @@ def device_data(
 
 class Params(Settings):
     """Parameters of a model without training; `seed` drives whatever it draws."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     seed: int = 42
 

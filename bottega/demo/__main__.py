@@ -51,7 +51,8 @@ def _farewell(results: Path, seconds: float) -> None:
 == done in {seconds:.0f} s
 made:  data/demo/                 the shop: images/, meta.tsv, reviews.tsv; its features and its split
        {results}/          results.tsv, results.json, per_user/, recs/, the journal of all trials
-look:  data/demo/images/          what the visual features saw
+look:  {results}/report.html   open it: the table to sort, curves, significance, examples with pictures
+       data/demo/images/          what the visual features saw
        docs/first_steps.md        what each column of the table means, and why VBPR wins here
 try:   add 0.5 to `l_w` of external.VBPR in {EXPERIMENT} and run
        python run_experiment.py {EXPERIMENT}

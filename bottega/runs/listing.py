@@ -35,7 +35,7 @@ def count_trials(journal: Path) -> tuple[int, int]:
     for line in lines:
         try:
             record = json.loads(line)
-        except ValueError:  # a torn line
+        except (ValueError, RecursionError):  # no record
             continue
         if isinstance(record, dict) and record.get("kind") == "trial" and isinstance(record.get("key"), str):
             latest[record["key"]] = "failed" in record

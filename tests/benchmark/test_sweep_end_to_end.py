@@ -413,6 +413,7 @@ def test_what_the_command_line_sets_is_checked_run_and_written_down(shop: Path, 
         ({"external.BPRMF": {**QUICK, "early_stopping": {"pattience": 2}}}, {}, "did you mean 'patience'"),
         ({"external.BPRMF": {**QUICK, "optimizer": "adma"}}, {}, "did you mean 'adam'"),
         ({"external.BPRMF": {**QUICK, "precision": "fp16"}}, {}, "needs a GPU"),
+        ({"external.BPRMF": {**QUICK, "lr": [0.1, float("inf")]}}, {}, "should be a finite number"),
         ({"MostPop": {"meta": {"hyper_opt_alg": "tpee"}}}, {}, "did you mean 'tpe'"),
     ],
 )
