@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +177,20 @@ class Report:
 _ADAPTER = TypeAdapter(Report)
 
 
-def write_report(folder: Path, report: Report) -> None:
-    """Write `results.json`."""
+def write_report(folder: Path, report: Report) -> Report:
+    """Write `results.json`; where it holds the same results already, they keep the time at which they were finished.
+
+    Returns
+    -------
+    The report as it is written.
+    """
+    with suppress(UserError):
+        before = read_report(folder)
+        same = replace(report, finished=before.finished)
+        if _ADAPTER.dump_json(same) == _ADAPTER.dump_json(before):
+            report = same
     write_json(folder / RESULTS, _ADAPTER.dump_python(report))
+    return report
 
 
 def read_report(folder: Path) -> Report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,7 @@ def test_a_second_run_trains_nothing_judges_nothing_and_prints_the_same_table(
     before = tree(folder)
     ranked: list[int] = []
     monkeypatch.setattr(Evaluator, "rank", lambda *_: ranked.append(1))
+    monkeypatch.setattr(time, "strftime", lambda _: "2001-01-01 00:00:00")  # later, as a clock may say
     run_experiment(path)
     assert capsys.readouterr().out == first
     assert len(trained) == 6 and ranked == []
