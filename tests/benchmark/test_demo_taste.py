@@ -21,7 +21,7 @@ from benchmark.evaluation import Evaluator
 from benchmark.models.base import TrainedRecommender, device_data
 from benchmark.models.registry import find_model
 from benchmark.prepare import PARTS
-from benchmark.training.loop import fit
+from benchmark.training.loop import Judgement, fit
 from bottega.demo import ensure
 from workbench.runtime import pick_device, seed_everything
 
@@ -76,7 +76,7 @@ def recall(dataset: Dataset, name: str, loaded: list[Modality], seed: int) -> fl
     sizes = dataset.n_items, len(dataset.item_ids)
     validation = Evaluator(dataset.validation, [dataset.train], *sizes, ["Recall"], [20], device)
     test = Evaluator(dataset.test, [dataset.train, dataset.validation], *sizes, ["Recall"], [20], device)
-    result = fit(model, params, lambda: validation.means(model), "Recall@20", 10, lambda *_: None)
+    result = fit(model, params, lambda: Judgement(validation.means(model), {}), "Recall@20", 10, lambda *_: None)
     model.load_state_dict(result.state)
     return test.means(model)["Recall@20"]
 
