@@ -287,7 +287,7 @@ def begin(folder: Path, shared: str) -> subprocess.Popen[str]:
 
 
 def nothing_is_left(folder: Path) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while left := [
         path for path in (folder / "tmp").iterdir() if not path.name.startswith("torchinductor_")
     ]:  # a cache
