@@ -283,7 +283,10 @@ def begin(folder: Path, shared: str) -> subprocess.Popen[str]:
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
     command = [sys.executable, str(script)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # whoever started the tests may ignore it
+    )  # fmt: skip
 
 
 def nothing_is_left(folder: Path) -> None:
