@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,6 @@ class Journal:
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The latest record of that kind and key."""
         return self._records.get((kind, key))
-
-    def of_kind(self, kind: str) -> Iterator[dict[str, Any]]:
-        """The latest records of a kind, in the order in which their keys first came."""
-        return (record for (each, _), record in self._records.items() if each == kind)
 
     def append(self, kind: str, key: str, values: dict[str, Any]) -> dict[str, Any]:
         """Add a record and return it as `get` does; when this returns it is on disk.

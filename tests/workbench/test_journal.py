@@ -118,11 +118,3 @@ def test_a_folder_in_the_place_of_the_journal_is_one_sentence(tmp_path: Path) ->
     (tmp_path / "journal.jsonl").mkdir()
     with pytest.raises(UserError, match="cannot read the journal: Is a directory"):
         Journal(tmp_path / "journal.jsonl")
-
-
-def test_records_of_a_kind_come_in_their_order(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.jsonl")
-    for key, value in (("b", 1), ("a", 2), ("b", 3)):
-        journal.append("trial", key, {"value": value})
-    journal.append("test", "c", {"value": 4})
-    assert [record["value"] for record in Journal(tmp_path / "journal.jsonl").of_kind("trial")] == [3, 2]
