@@ -1,10 +1,17 @@
 """What every model is given and owes."""
 
-from benchmark.models.base import Recommender, TrainedRecommender, TrainingData, TrainingParams
+from benchmark.models.base import (
+    DotProductRecommender,
+    Recommender,
+    TrainedRecommender,
+    TrainingData,
+    TrainingParams,
+)
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.samplers import Triples, UniformUserTriples
 
 __all__ = [
+    "DotProductRecommender",
     "Recommender",
     "TrainedRecommender",
     "TrainingData",

@@ -7,8 +7,9 @@ A model is given `TrainingData` (interactions and features on the device) and it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import AliasChoices, ConfigDict, Field, FiniteFloat, PositiveFloat, field_validator, model_validator
@@ -19,7 +20,9 @@ from benchmark.data.modalities import Modality
 from benchmark.training.settings import EarlyStopping, LearningRateSchedule, NonNegative
 from workbench.config import Settings, literal
 from workbench.errors import UserError
+from workbench.files import fingerprint, sha256_array
 
+Derived = TypeVar("Derived")
 Scorer = Callable[[Tensor], Tensor]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -35,11 +38,25 @@ class Features:
     Attributes
     ----------
     values : (I, D) float32, row = item.
-    present : (I,) bool; False where the item has no features.
+    present : (I,) bool; False where no features were observed and the row holds what the `missing` policy put there.
     """
 
     values: Tensor
     present: Tensor
+
+    @cached_property
+    def known(self) -> Tensor:
+        """(I,) bool: the mask that models obey. False where there is nothing to read: no features were observed, and
+        the policy left the row at zero. A row that a policy filled is read like any other."""
+        known = self.present.clone()
+        absent = (~self.present).nonzero().flatten()
+        known[absent] = self.values[absent].any(dim=1)
+        return known
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of values and masks."""
+        return fingerprint([sha256_array(each.cpu().numpy()) for each in (self.values, self.present)])
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,20 @@ class TrainingData:
     indptr: Tensor
     items: Tensor
     features: Mapping[str, Features]
+    _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def derived(self, key: str, make: Callable[[], Derived]) -> Derived:
+        """What `make` returns, made once for all trials on this data.
+
+        Parameters
+        ----------
+        key : names everything that it depends on besides the interactions: hashes of features, options.
+        """
+        if key not in self._derived:
+            with torch.inference_mode(False):
+                self._derived[key] = make()
+        made: Derived = self._derived[key]
+        return made
 
     @property
     def device(self) -> torch.device:
@@ -228,6 +259,7 @@ class Recommender(nn.Module):
 
     Params: ClassVar[type[Params]] = Params
     without_effect: ClassVar[Mapping[str, str]] = {}
+    scores_new_items: ClassVar[bool] = False  # whether items without training rows are scored by their features
 
     def scorer(self) -> Scorer:
         """A function from user numbers (B,) to scores (B, I), for the weights as they are now.
@@ -275,6 +307,17 @@ class TrainedRecommender(Recommender):
 
     def on_epoch_start(self, epoch: int, generator: torch.Generator) -> None:
         """Called before the batches of epoch 1, 2, ...; the place for redrawn graphs and schedules."""
+
+
+class DotProductRecommender(TrainedRecommender):
+    """A model whose scores are inner products of a vector of the user and a vector of the item."""
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Users (U, F) and items (I, F) under the present weights, from one propagation."""
+        raise NotImplementedError
+
+    def scorer(self) -> Scorer:
+        return dot_product_scorer(*self.vectors())
 
 
 def dot_product_scorer(users: Tensor, items: Tensor) -> Scorer:

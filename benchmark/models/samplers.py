@@ -20,41 +20,142 @@ class Triples(NamedTuple):
     negatives: Tensor
 
 
-class UniformUserTriples:
-    """Uniform user, uniform item of that user, uniform item that the user has not.
+class Positives(NamedTuple):
+    """Users and an item that each has in training; both (B,) int64."""
 
-    As many triples an epoch as there are training interactions (the scheme of Elliot's BPRMF and VBPR).
+    users: Tensor
+    positives: Tensor
+
+
+class Unseen:
+    """Uniform items among those of the training part that a user has not.
 
     A negative is the r-th of the user's unseen items, r uniform: nothing is drawn twice. If p_0 < p_1 < ... are the
     user's items, p_j - j unseen items lie below p_j, so the r-th unseen item is r + #{j : p_j - j <= r}, which one
-    binary search finds in the sorted keys u I + p_j - j.
+    binary search finds in the sorted keys u I + p_j - j. Items count here by their rank among the training items, so
+    that an item that nobody has is never drawn: training would only push it down.
     """
 
     def __init__(self, data: TrainingData) -> None:
-        self._indptr, self._items, self._n_items = data.indptr, data.items, data.n_items
-        self._counts = data.indptr.diff()
+        self.trained = torch.unique(data.items)  # ascending
+        self._n_items = len(self.trained)
+        self._counts, self._indptr = data.indptr.diff(), data.indptr
         places = torch.arange(len(data.items), device=data.device)
         owners = torch.repeat_interleave(torch.arange(data.n_users, device=data.device), self._counts)
-        self._unseen_below = owners * data.n_items + data.items - (places - data.indptr[owners])
-        self._users = torch.nonzero((self._counts > 0) & (self._counts < data.n_items)).flatten()
-        if len(self._users) == 0:
+        ranks = torch.searchsorted(self.trained, data.items)
+        self._unseen_below = owners * self._n_items + ranks - (places - data.indptr[owners])
+
+    @property
+    def users(self) -> Tensor:
+        """Users who have training items, and not all of them."""
+        found = torch.nonzero((self._counts > 0) & (self._counts < self._n_items)).flatten()
+        if len(found) == 0:
             raise UserError("every user has every item in training: there is nothing to learn from")
+        return found
+
+    def draw(self, users: Tensor, generator: torch.Generator) -> Tensor:
+        """An item (B,) for each user (B,), all of whom have unseen ones."""
+        ranks = _uniform_below(self._n_items - self._counts[users], generator)
+        below = torch.searchsorted(self._unseen_below, users * self._n_items + ranks, right=True)
+        return self.trained[ranks + below - self._indptr[users]]
+
+
+class UniformUserTriples:
+    """Uniform user, uniform item of that user, uniform item that the user has not.
+
+    As many triples an epoch as there are training interactions (the scheme of Elliot's BPRMF, VBPR and LightGCN).
+    """
+
+    def __init__(self, data: TrainingData) -> None:
+        self._indptr, self._items, self._counts = data.indptr, data.items, data.indptr.diff()
+        self._unseen = Unseen(data)
+        self._users = self._unseen.users
 
     def epoch(self, generator: torch.Generator) -> Triples:
         """All triples of one epoch, each (T,)."""
-        size = len(self._items)
-        device = self._items.device
-        users = self._users[torch.randint(len(self._users), (size,), generator=generator, device=device)]
-        counts, starts = self._counts[users], self._indptr[users]
-        positives = self._items[starts + _uniform_below(counts, generator)]
-        ranks = _uniform_below(self._n_items - counts, generator)
-        below = torch.searchsorted(self._unseen_below, users * self._n_items + ranks, right=True)
-        return Triples(users, positives, ranks + below - starts)
+        draws = torch.randint(len(self._users), (len(self),), generator=generator, device=self._items.device)
+        users = self._users[draws]
+        positives = self._items[self._indptr[users] + _uniform_below(self._counts[users], generator)]
+        return Triples(users, positives, self._unseen.draw(users, generator))
 
     def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Triples]:
         """The triples of one epoch, `batch_size` at a time."""
         for columns in zip(*(column.split(batch_size) for column in self.epoch(generator)), strict=True):
             yield Triples(*columns)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class Pairs:
+    """Every training interaction once an epoch, shuffled, without negatives (BM3, SelfCF)."""
+
+    def __init__(self, data: TrainingData) -> None:
+        numbers = torch.arange(data.n_users, device=data.device)
+        self._users, self._items = torch.repeat_interleave(numbers, data.indptr.diff()), data.items
+
+    def epoch(self, generator: torch.Generator) -> Positives:
+        """All pairs of one epoch, each (T,)."""
+        order = torch.randperm(len(self), generator=generator, device=self._items.device)
+        return Positives(self._users[order], self._items[order])
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Positives]:
+        """The pairs of one epoch, `batch_size` at a time."""
+        for columns in zip(*(column.split(batch_size) for column in self.epoch(generator)), strict=True):
+            yield Positives(*columns)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class EdgeTriples:
+    """Every training interaction once an epoch, shuffled, with one uniform item that the user has not.
+
+    The scheme of MMRec, and of Elliot's GRCN, MMGCN, FREEDOM and SimGCL. Users who have every item are left out.
+    """
+
+    def __init__(self, data: TrainingData) -> None:
+        self._pairs = Pairs(data)
+        self._unseen = Unseen(data)
+        self._learnt_from = torch.zeros(data.n_users, dtype=torch.bool, device=data.device)
+        self._learnt_from[self._unseen.users] = True
+
+    def epoch(self, generator: torch.Generator) -> Triples:
+        """All triples of one epoch, each (T,)."""
+        users, positives = self._pairs.epoch(generator)
+        kept = self._learnt_from[users]
+        if not kept.all():
+            users, positives = users[kept], positives[kept]
+        return Triples(users, positives, self._unseen.draw(users, generator))
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Triples]:
+        """The triples of one epoch, `batch_size` at a time."""
+        for columns in zip(*(column.split(batch_size) for column in self.epoch(generator)), strict=True):
+            yield Triples(*columns)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+
+class DistinctUserTriples:
+    """Every batch has distinct users, with one item of each and one that each has not.
+
+    ceil(T / B) batches an epoch (the scheme of NGCF, and of Elliot's LATTICE). With fewer users than B, a batch has all
+    of them.
+    """
+
+    def __init__(self, data: TrainingData) -> None:
+        self._indptr, self._items, self._counts = data.indptr, data.items, data.indptr.diff()
+        self._unseen = Unseen(data)
+        self._users = self._unseen.users
+
+    def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Triples]:
+        """The triples of one epoch, up to `batch_size` at a time."""
+        for _ in range(-(-len(self) // batch_size)):
+            order = torch.randperm(len(self._users), generator=generator, device=self._items.device)
+            users = self._users[order[:batch_size]]
+            positives = self._items[self._indptr[users] + _uniform_below(self._counts[users], generator)]
+            yield Triples(users, positives, self._unseen.draw(users, generator))
 
     def __len__(self) -> int:
         return len(self._items)
