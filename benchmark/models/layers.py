@@ -27,18 +27,20 @@ class Projections(nn.Module):
     ----------
     features : the modalities, by name.
     size : F.
+    trainable : whether the features themselves are weights, which start as the ones given.
 
     Attributes
     ----------
     names : of the modalities, in the order of all lists here.
-    known : one (I,) bool a modality.
+    known, values : one (I,) bool and one (I, D) a modality.
     """
 
-    def __init__(self, features: Mapping[str, Features], size: int, bias: bool = True) -> None:
+    def __init__(self, features: Mapping[str, Features], size: int, bias: bool = True, trainable: bool = False) -> None:
         super().__init__()
         self.names = tuple(features)
         self.known = [each.known for each in features.values()]
-        self._values = [each.values for each in features.values()]
+        given = [each.values for each in features.values()]
+        self.values = nn.ParameterList(each.clone() for each in given) if trainable else given
         self.maps = nn.ModuleList(nn.Linear(each.values.shape[1], size, bias) for each in features.values())
 
     def __len__(self) -> int:
@@ -48,8 +50,8 @@ class Projections(nn.Module):
         """(B, F) of the items (B,), or (I, F) of all, for each modality; an item that is asked for twice is projected
         twice."""
         found = []
-        for linear, values, known in zip(self.maps, self._values, self.known, strict=True):
-            rows, there = (values, known) if items is None else (values[items], known[items])
+        for linear, values, known in zip(self.maps, self.values, self.known, strict=True):
+            rows, there = (values, known) if items is None else (nn.functional.embedding(items, values), known[items])
             found.append(linear(rows.to(next(linear.parameters()).dtype)) * there[:, None])
         return found
 

@@ -1,4 +1,4 @@
-"""Losses and regularisers, named for what they compute."""
+"""Losses and regularisers, named for what they compute; never in half precision, whatever autocast made of vectors."""
 
 from __future__ import annotations
 
@@ -6,42 +6,71 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-def bpr_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """Mean of -log sigmoid(positive - negative) over a batch (Rendle et al., UAI 2009, eq. of section 4.1)."""
-    return functional.softplus(negative - positive).mean()
+from benchmark.models.precision import single_or_more
 
 
-def info_nce(anchors: Tensor, positives: Tensor, temperature: float, candidates: Tensor | None = None) -> Tensor:
+def bpr_loss(positive: Tensor, negative: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Mean of -log sigmoid(positive - negative) over a batch (Rendle et al., UAI 2009, eq. of section 4.1).
+
+    Where `counted` (B,) bool is False the term is 0, though it counts in B.
+    """
+    terms = functional.softplus(single_or_more(negative) - single_or_more(positive))
+    return (terms if counted is None else terms * counted).mean()
+
+
+def info_nce(
+    anchors: Tensor,
+    positives: Tensor,
+    temperature: float,
+    candidates: Tensor | None = None,
+    counted: Tensor | None = None,
+    own_negatives: Tensor | None = None,
+) -> Tensor:
     """Mean over b of -log( exp(cos(a_b, p_b) / t) / sum_c exp(cos(a_b, c) / t) ) (van den Oord et al., 2018).
+
+    Where `counted` (B,) bool is False the term is 0, though it counts in B.
 
     Parameters
     ----------
     anchors, positives : (B, F), of any length.
     candidates : (C, F), the c of the sum, among them the positives; default the positives themselves (in-batch).
+    own_negatives : (B, F), one c more for each b.
     """
-    anchors, positives = functional.normalize(anchors, dim=-1), functional.normalize(positives, dim=-1)
-    others = positives if candidates is None else functional.normalize(candidates, dim=-1)
-    agreement = (anchors * positives).sum(-1) / temperature
-    return (torch.logsumexp(anchors @ others.t() / temperature, dim=-1) - agreement).mean()
+    with torch.autocast(anchors.device.type, enabled=False):  # half precision would blur what the temperature spreads
+        anchors, positives = (functional.normalize(single_or_more(each), dim=-1) for each in (anchors, positives))
+        others = positives if candidates is None else functional.normalize(single_or_more(candidates), dim=-1)
+        agreement = (anchors * positives).sum(-1) / temperature
+        total = torch.logsumexp(anchors @ others.t() / temperature, dim=-1)
+        if own_negatives is not None:
+            own = functional.normalize(single_or_more(own_negatives), dim=-1)
+            total = torch.logaddexp(total, (anchors * own).sum(-1) / temperature)
+        terms = total - agreement
+        return (terms if counted is None else terms * counted).mean()
 
 
-def cosine_bootstrap(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean of 1 - cos(predicted, target) over (B, F); no gradient reaches the target (Grill et al., NeurIPS 2020)."""
-    return 1 - functional.cosine_similarity(predicted, target.detach(), dim=-1).mean()
+def cosine_bootstrap(predicted: Tensor, target: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Mean of 1 - cos(predicted, target) over (B, F); no gradient reaches the target (Grill et al., NeurIPS 2020).
+
+    Where `counted` (B,) bool is False the term is 0, though it counts in B.
+    """
+    predicted, target = single_or_more(predicted), single_or_more(target.detach())
+    terms = 1 - functional.cosine_similarity(predicted, target, dim=-1)
+    return (terms if counted is None else terms * counted).mean()
 
 
 def half_squared_norms(*vectors: Tensor) -> Tensor:
     """Half the sum of the squared norms of all given (B, ...) tensors, divided by B."""
-    total = torch.stack([vector.square().sum() for vector in vectors]).sum()
+    total = torch.stack([single_or_more(vector).square().sum() for vector in vectors]).sum()
     return total / (2 * len(vectors[0]))
 
 
 def frobenius_norms(*matrices: Tensor) -> Tensor:
     """Sum of the Frobenius norms, not squared, of all given (B, F) tensors, divided by B."""
-    return torch.stack([torch.linalg.vector_norm(matrix) for matrix in matrices]).sum() / len(matrices[0])
+    return torch.stack([torch.linalg.vector_norm(single_or_more(matrix)) for matrix in matrices]).sum() / len(
+        matrices[0]
+    )
 
 
 def mean_squares(*tensors: Tensor) -> Tensor:
     """Sum over the given tensors of the mean of their squared entries."""
-    return torch.stack([tensor.square().mean() for tensor in tensors]).sum()
+    return torch.stack([single_or_more(tensor).square().mean() for tensor in tensors]).sum()

@@ -58,6 +58,17 @@ def find_model(name: str, folder: Path | None = None) -> type[Recommender]:
     return found
 
 
+def shipped_models() -> dict[str, type[Recommender]]:
+    """Every model that comes with the bench, by the name of its class, in the order of the files.
+
+    Raises
+    ------
+    UserError : a file does not load.
+    """
+    models = (find_model(path.stem) for path in sorted(_shipped_folder().glob("[!_]*.py")))
+    return {model.__name__: model for model in models}
+
+
 def model_file(model: type[Recommender]) -> Path:
     """The source file of a model class."""
     return Path(str(sys.modules[model.__module__].__file__))

@@ -115,18 +115,18 @@ class EdgeTriples:
     """
 
     def __init__(self, data: TrainingData) -> None:
-        self._pairs = Pairs(data)
         self._unseen = Unseen(data)
-        self._learnt_from = torch.zeros(data.n_users, dtype=torch.bool, device=data.device)
-        self._learnt_from[self._unseen.users] = True
+        learnt_from = torch.zeros(data.n_users, dtype=torch.bool, device=data.device)
+        learnt_from[self._unseen.users] = True
+        owners = torch.repeat_interleave(torch.arange(data.n_users, device=data.device), data.indptr.diff())
+        kept = learnt_from[owners]
+        self._users, self._items = owners[kept], data.items[kept]
 
     def epoch(self, generator: torch.Generator) -> Triples:
         """All triples of one epoch, each (T,)."""
-        users, positives = self._pairs.epoch(generator)
-        kept = self._learnt_from[users]
-        if not kept.all():
-            users, positives = users[kept], positives[kept]
-        return Triples(users, positives, self._unseen.draw(users, generator))
+        order = torch.randperm(len(self), generator=generator, device=self._items.device)
+        users = self._users[order]
+        return Triples(users, self._items[order], self._unseen.draw(users, generator))
 
     def batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Triples]:
         """The triples of one epoch, `batch_size` at a time."""
@@ -134,7 +134,7 @@ class EdgeTriples:
             yield Triples(*columns)
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._items)
 
 
 class DistinctUserTriples:

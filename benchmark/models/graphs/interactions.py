@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
 from benchmark.models.base import TrainingData
 from benchmark.models.graphs.normalisation import Normalisation, normalised
 from benchmark.models.graphs.sparse import Pattern, SparseMatrix, row_pointers
+from benchmark.models.lasting import lasting_property
 
 
 class InteractionGraph:
@@ -41,26 +40,26 @@ class InteractionGraph:
     def n_nodes(self) -> int:
         return self.n_users + self.n_items
 
-    @cached_property
+    @lasting_property
     def user_degrees(self) -> Tensor:
         """(U,) int64."""
         return torch.bincount(self.users, minlength=self.n_users)
 
-    @cached_property
+    @lasting_property
     def item_degrees(self) -> Tensor:
         """(I,) int64."""
         return torch.bincount(self.items, minlength=self.n_items)
 
-    @cached_property
+    @lasting_property
     def edge_weights(self) -> Tensor:
         """(E,) float32: 1 / sqrt(d_u d_i), the symmetrically normalised weight of each edge."""
         return (self.user_degrees[self.users] * self.item_degrees[self.items]).float().rsqrt()
 
-    @cached_property
+    @lasting_property
     def _by_item(self) -> Tensor:
         return torch.argsort(self.items, stable=True)
 
-    @cached_property
+    @lasting_property
     def pattern(self) -> Pattern:
         """Of the (U + I, U + I) adjacency: first the edges (u, U + i) in their order, then (U + i, u) by item."""
         rows = torch.cat([self.users, self.items[self._by_item] + self.n_users])
@@ -99,14 +98,14 @@ class InteractionGraph:
 def sample_edges(
     graph: InteractionGraph, share: float, generator: torch.Generator, weights: Tensor | None = None
 ) -> Tensor:
-    """Places, ascending, of round(share E) edges drawn without replacement, uniformly or in proportion to weights (E,).
+    """Places, ascending, of round(share E) edges, at least one, drawn without replacement.
 
-    By exponential races: an edge finishes at Exp(1) / weight, and the first ones are kept (Efraimidis and Spirakis,
-    2006), which is drawing one after the other without replacement.
+    Uniformly, or in proportion to weights (E,), by exponential races: an edge finishes at Exp(1) / weight, and the
+    first ones are kept (Efraimidis and Spirakis, 2006), which is drawing one after the other without replacement.
     """
     uniform = torch.rand(len(graph), generator=generator, device=graph.users.device, dtype=torch.float64)
     finish = -torch.log1p(-uniform)
     if weights is not None:
         finish = finish / weights
-    kept = max(1, round(share * len(graph)))
+    kept = min(len(graph), max(1, round(share * len(graph))))
     return torch.topk(finish, kept, largest=False, sorted=False).indices.sort().values

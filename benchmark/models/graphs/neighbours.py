@@ -10,6 +10,7 @@ from torch import Tensor
 from benchmark.models.base import Features, TrainingData
 from benchmark.models.graphs.normalisation import Normalisation, normalised
 from benchmark.models.graphs.sparse import SparseMatrix
+from benchmark.models.precision import single_or_more
 from workbench.files import fingerprint
 
 _BLOCK_BYTES = 128 * 2**20  # similarities held at a time; fewer rows a block would read the features more often
@@ -35,13 +36,14 @@ def cosine_neighbours(features: Tensor, known: Tensor, k: int) -> Neighbours:
     k : at most I - 1 are found.
     """
     n_items, k = len(features), min(k, len(features) - 1)
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+        features = single_or_more(features)
         lengths = torch.linalg.vector_norm(features, dim=1)
         reciprocal = torch.where(known & (lengths > 0), 1 / lengths.clamp(min=torch.finfo(lengths.dtype).tiny), 0)
         absent = (reciprocal == 0).nonzero().flatten()
         items, similarities = [], []
         for rows in torch.arange(n_items, device=features.device).split(max(1, _BLOCK_BYTES // (4 * n_items))):
-            block = (features[rows] * reciprocal[rows, None]) @ features.t()
+            block = (features[rows] * reciprocal[rows, None]) @ features.t()  # divided here: no copy of all features
             block *= reciprocal
             block[:, absent] = -torch.inf
             block[torch.arange(len(rows), device=rows.device), rows] = -torch.inf

@@ -1,0 +1,103 @@
+"""Encoders of the interaction graph, modality by modality, each of which serves two models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.models.base import Features, TrainingData
+from benchmark.models.graphs import InteractionGraph, co_occurring_users
+from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.precision import single_or_more
+
+
+def unit_features(data: TrainingData, features: Mapping[str, Features]) -> dict[str, Features]:
+    """The same modalities with every item's features divided by their length, made once for all trials."""
+
+    def scaled(each: Features) -> Features:
+        def make() -> Features:
+            return Features(nn.functional.normalize(each.values), each.present)
+
+        return data.derived(f"unit features {each.digest}", make)
+
+    return {name: scaled(each) for name, each in features.items()}
+
+
+class PreferenceEncoder(nn.Module):
+    """Propagation by modality from users' preferences and items' features (DualGNN, DRAGON).
+
+    X_m = rows of [P_m; W_m f_m + b_m] divided by their lengths        H_m = X_m + A X_m + ... + A^L X_m
+
+    w_u = softmax(logits of u), one weight a modality
+
+    Weights
+    -------
+    preferences : P_m, (U, F) a modality.
+    projections : W_m and b_m.
+    logits : (U, M).
+    """
+
+    def __init__(self, data: TrainingData, features: Mapping[str, Features], factors: int, n_layers: int) -> None:
+        super().__init__()
+        self.n_users, self.n_layers, self.factors = data.n_users, n_layers, factors
+        self.adjacency = InteractionGraph.of(data).adjacency()
+        self.preferences = nn.ParameterList(xavier(data.n_users, factors) for _ in features)
+        self.projections = Projections(unit_features(data, features), factors)
+        self.logits = xavier(data.n_users, len(features))
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """w_u H_m of the users (U, M, F) and H_m of the items (I, M, F)."""
+        layers = zip(self.preferences, self.projections(), strict=True)
+        inputs = [nn.functional.normalize(torch.cat([users, items])) for users, items in layers]
+        # all modalities side by side: one product a layer
+        total = (self.n_layers + 1) * mean_of_layers(self.adjacency, torch.cat(inputs, dim=1), self.n_layers)
+        users, items = total.view(len(total), len(inputs), self.factors).tensor_split([self.n_users])
+        return self.logits.softmax(dim=1)[:, :, None] * users, items
+
+
+class CoOccurrence:
+    """Means over the k users with most items in common, weighted by the softmax of how many these are."""
+
+    def __init__(self, data: TrainingData, k: int) -> None:
+        users, counts = co_occurring_users(data, k)
+        there = users >= 0
+        self.users = users.where(there, 0)
+        # a user who shares items with nobody has a row of zeros
+        self.weights = counts.where(there, -torch.inf).softmax(dim=1).nan_to_num(0.0)
+
+    def means(self, vectors: Tensor, users: Tensor) -> Tensor:
+        """(B, F) of the users (B,), from the vectors (U, F) of all."""
+        return nn.functional.embedding_bag(
+            self.users[users], single_or_more(vectors), mode="sum", per_sample_weights=self.weights[users]
+        )
+
+
+class SharedUserEncoder(nn.Module):
+    """Nodes by number and by modality, with one table of users for all of them (SLMRec, MMGCL).
+
+    X_0 = [U; V], X_m = [U; W_m f_m + b_m], m = 1 .. M; fused by one linear map of users and one of items.
+
+    Weights
+    -------
+    users, items : U (U, F) and V (I, F).
+    projections : W_m and b_m.
+    fuse_users, fuse_items : from (1 + M) F to F.
+    """
+
+    def __init__(self, data: TrainingData, features: Mapping[str, Features], factors: int) -> None:
+        super().__init__()
+        self.factors, self.width = factors, 1 + len(features)
+        self.users, self.items = xavier(data.n_users, factors), xavier(data.n_items, factors)
+        self.projections = Projections(unit_features(data, features), factors)
+        self.fuse_users, self.fuse_items = (nn.Linear(self.width * factors, factors) for _ in range(2))
+
+    def inputs(self) -> Tensor:
+        """X_0, X_1, ... side by side, (U + I, (1 + M) F)."""
+        return torch.cat([self.users.repeat(1, self.width), torch.cat([self.items, *self.projections()], dim=1)])
+
+    def fused(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """Users (U, F) and items (I, F) of propagated nodes (U + I, (1 + M) F)."""
+        users, items = nodes.tensor_split([len(self.users)])
+        return self.fuse_users(users), self.fuse_items(items)

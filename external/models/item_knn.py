@@ -1,0 +1,40 @@
+"""ItemKNN: items like those that the user has (Sarwar et al., WWW 2001; Deshpande and Karypis, TOIS 2004).
+
+score(u, i) = sum over j in N(i) that u has of sim(i, j)
+
+N(i): the `neighbors` items nearest to i by the users that they have in common; equal similarities: the lower number.
+Similarities, weighting and shrink: benchmark/models/similarities.py. The user's own items count 1 each, however the
+similarities are weighted.
+
+Departure from the papers: the sum is not divided by that of all similarities of N(i), as usual for binary data.
+"""
+
+from __future__ import annotations
+
+from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
+from benchmark.models.profiles import interactions, linear_scorer
+from benchmark.models.similarities import Neighbourhood, NeighbourParams
+
+
+class ItemKNN(Recommender):
+    """`weights` (I, I) sparse: entry (j, i) is sim(i, j) for j in N(i)."""
+
+    Params = NeighbourParams
+    without_effect = {
+        "seed": "nothing is drawn",
+        "implicit": "interactions are binary for every model",
+        "implementation": "there is one: sparse, in blocks",
+    }
+
+    def __init__(self, params: NeighbourParams, data: TrainingData) -> None:
+        super().__init__()
+        self.params = params
+        self.data = data
+        self._interactions = interactions(data, data.n_items)
+        self.weights = Neighbourhood(self._interactions.T.tocsr(), params).nearest().T.tocsr()
+
+    def scorer(self) -> Scorer:
+        return linear_scorer(self._interactions, self.weights, self.data.device)
+
+    def fold_in_scorer(self, histories: Histories) -> Scorer:
+        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
