@@ -236,7 +236,7 @@ class MultimodalParams(Settings):
 
     @field_validator("modalities", "loaders", mode="before")
     @classmethod
-    def _spelled_tuple(cls, value: Any) -> Any:
+    def _spelled_names(cls, value: Any) -> Any:
         value = literal(value)
         return (value,) if isinstance(value, str) else value
 

@@ -26,41 +26,29 @@ user with fewer than k such neighbours has those only; natural logarithm.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from pydantic import NonNegativeFloat, PositiveInt, field_validator
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.encoders import CoOccurrence, PreferenceEncoder
-from benchmark.models.graphs import neighbour_graph, weighted_sum
+from benchmark.models.item_graph import ItemGraphParams, frozen_item_graph
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.samplers import EdgeTriples, Triples
-from external.models.freedom import modality_weights
-from workbench.config import literal
 
 
 class DRAGON(DotProductRecommender):
     """P_m, W_m, b_m and the logits are those of `encoder`; a: `co_occurrence`; S: `item_graph`."""
 
-    class Params(TrainingParams, MultimodalParams):
-        """factors: F, of one modality. n_layers: n. n_ui_layers: L. top_k: items that an item is joined to, itself the
-        first of them. mw: a weight a modality, in their order; by default those of FREEDOM. top_k_users: k. l_w: weight
-        of the mean squares of preferences and logits."""
+    class Params(TrainingParams, MultimodalParams, ItemGraphParams):
+        """factors: F, of one modality. n_layers: n. n_ui_layers: L. top_k_users: k. l_w: weight of the mean squares of
+        preferences and logits."""
 
         factors: PositiveInt = 64
         n_layers: PositiveInt = 1
         n_ui_layers: PositiveInt = 2
-        top_k: PositiveInt = 10
-        mw: tuple[NonNegativeFloat, ...] | None = None
         top_k_users: PositiveInt = 40
         l_w: NonNegativeFloat = 1e-3
-
-        @field_validator("mw", mode="before")
-        @classmethod
-        def _spelled_tuple(cls, value: Any) -> Any:
-            return literal(value)
 
     scores_new_items = True
 
@@ -69,8 +57,7 @@ class DRAGON(DotProductRecommender):
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
         self.encoder = PreferenceEncoder(data, modalities, params.factors, params.n_ui_layers)
-        graphs = [neighbour_graph(data, each, params.top_k, "binary") for each in modalities.values()]
-        self.item_graph = weighted_sum(graphs, modality_weights(tuple(modalities), params.mw))
+        self.item_graph = frozen_item_graph(data, modalities, params)
         self.co_occurrence = CoOccurrence(data, params.top_k_users)
 
     def sampler(self) -> EdgeTriples:

@@ -23,43 +23,34 @@ the items of the batch.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import embedding
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.graphs import InteractionGraph, SparseMatrix, neighbour_graph, sample_edges, weighted_sum
+from benchmark.models.graphs import InteractionGraph, SparseMatrix, sample_edges
+from benchmark.models.item_graph import ItemGraphParams, frozen_item_graph
 from benchmark.models.layers import Projections, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss
 from benchmark.models.samplers import EdgeTriples, Triples
-from workbench.config import literal
-from workbench.errors import UserError
 
 
 class FREEDOM(DotProductRecommender):
     """E^(0): `user_factors` (U, F) over `item_factors` (I, F); W_m, b_m: `projections`; S: `item_graph`."""
 
-    class Params(TrainingParams, MultimodalParams):
-        """factors: F. n_layers: L. n_ui_layers: L_ui. top_k: k. mw: a weight a modality, in their order; by default .1
-        and .9 of two (the .9 for `textual`, or for the second), and equal weights of others. drop: share of the
-        interactions that an epoch leaves out. l_w: weight of the modalities' own rankings. compat: see the module."""
+    class Params(TrainingParams, MultimodalParams, ItemGraphParams):
+        """factors: F. n_layers: L. n_ui_layers: L_ui. drop: share of the interactions that an epoch leaves out. l_w:
+        weight of the modalities' own rankings. compat: see the module."""
 
         factors: PositiveInt = 64
         n_layers: PositiveInt = 1
         n_ui_layers: PositiveInt = 2
-        top_k: PositiveInt = 10
-        mw: tuple[NonNegativeFloat, ...] | None = None
         drop: Annotated[float, Field(ge=0, lt=1)] = 0.8
         l_w: NonNegativeFloat = 1e-2
         compat: Literal["trainable_features"] | None = None
-
-        @field_validator("mw", mode="before")
-        @classmethod
-        def _spelled_tuple(cls, value: Any) -> Any:
-            return literal(value)
 
     scores_new_items = True
     without_effect = {"factors_multimod": "projections are as long as `factors`, since users rank both"}
@@ -68,9 +59,7 @@ class FREEDOM(DotProductRecommender):
         super().__init__()
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
-        weights = modality_weights(tuple(modalities), params.mw)
-        graphs = [neighbour_graph(data, each, params.top_k, "binary") for each in modalities.values()]
-        self.item_graph = weighted_sum(graphs, weights)
+        self.item_graph = frozen_item_graph(data, modalities, params)
         self.interactions = InteractionGraph.of(data)
         self.adjacency = self.interactions.adjacency()
         self.sampled = self.interactions
@@ -111,21 +100,3 @@ class FREEDOM(DotProductRecommender):
             ranking = bpr_loss((user * positive).sum(-1), (user * negative).sum(-1), both)
             total = total + self.params.l_w * ranking
         return total
-
-
-def modality_weights(names: tuple[str, ...], given: tuple[float, ...] | None) -> tuple[float, ...]:
-    """The weight of each modality's graph.
-
-    Raises
-    ------
-    UserError : there are more or fewer weights than modalities.
-    """
-    if given is None:
-        published = (0.9, 0.1) if names[0] == "textual" else (0.1, 0.9)
-        return published if len(names) == 2 else (1 / len(names),) * len(names)
-    if len(given) != len(names):
-        raise UserError(
-            f"`mw` has {len(given)} weights for {len(names)} modalities ({', '.join(names)})",
-            mend="give one weight a modality, in their order, or leave `mw` out",
-        )
-    return given

@@ -44,11 +44,9 @@ from torch.nn.functional import embedding, gumbel_softmax, normalize
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, normalised
 from benchmark.models.layers import Projections, mean_of_layers, xavier
-from benchmark.models.losses import bpr_loss, frobenius_norms
+from benchmark.models.losses import bpr_loss, frobenius_norms, log_sum_exp_of_products
 from benchmark.models.samplers import EdgeTriples, Triples
 from benchmark.models.views import known_nodes
-
-_BLOCK_COSINES = 1 << 20  # few enough to stay in the processor's cache
 
 
 class Hypergraph(NamedTuple):
@@ -188,7 +186,5 @@ def _info_nce(anchors: Tensor, positives: Tensor, among: Hypergraph, temperature
     """
     anchors = normalize(anchors, dim=-1) / temperature
     lengths = torch.linalg.vector_norm(among.vectors, dim=1, keepdim=True).clamp(min=1e-12)
-    queries, keys = anchors @ among.edges.t(), (among.shares / lengths).t().contiguous()
-    block = max(1, _BLOCK_COSINES // max(1, len(lengths)))
-    alternatives = torch.cat([torch.logsumexp(rows @ keys, dim=1) for rows in queries.split(block)])
+    alternatives = log_sum_exp_of_products(anchors @ among.edges.t(), among.shares / lengths)
     return alternatives - (anchors * normalize(positives, dim=-1)).sum(-1)

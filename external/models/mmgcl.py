@@ -17,9 +17,9 @@ batch as well, s(x, y) = exp(cos(x, y) / temperature):
 
 With one modality nothing would be left of a masked node but its number: there y is a second edge dropout.
 
-The dropped edges and the random vectors are drawn once an epoch (for the other choices see a batch), and the edges are
-the same for all modalities; with that, masking needs no propagation of its own. The authors' code in public benchmarks
-threw the masking view and the negatives away and contrasted users with items on the first view.
+Departures: dropped edges (the same for all modalities) and random vectors are drawn once an epoch, so masking needs
+no propagation of its own; the masked modality, and the exchanged ones, are drawn for every batch. The code that public
+benchmarks run throws the masking view and the negatives away and contrasts users with items on the first view.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def test_lattice_finds_neighbours_at_the_start_of_an_epoch_and_for_scores() -> N
 
 
 def test_lattice_falls_by_its_published_schedule_unless_told_otherwise() -> None:
-    params = find_model("LATTICE").Params
+    params: Any = find_model("LATTICE").Params
     assert params(epochs=60, lr=1.0).learning_rate(51) == pytest.approx(0.96)
     assert params(epochs=60, lr=1.0, lr_schedule=None).learning_rate(51) == 1.0
     assert params(epochs=60, lr=1.0, lr_sched="(0.5, 25)").learning_rate(51) == pytest.approx(0.25)

@@ -364,10 +364,9 @@ def test_whoever_and_whatever_has_nothing_gets_finite_scores(model: ModelClass) 
     assert torch.isfinite(scores(made, case)).all()
 
 
-@pytest.mark.parametrize("model", [model for model in MODELS.values() if model.scores_new_items], ids=name_of)
-def test_a_model_that_says_so_scores_new_items_by_their_features(model: ModelClass) -> None:
+@every_model
+def test_new_items_are_scored_by_their_features_if_the_model_says_so_and_only_then(model: ModelClass) -> None:
     """Two items without training rows are scored otherwise if each has the features of the other."""
-    assert zoo.reads_features(model)
     case, new = tiny(), list(NEW_ITEMS)
     swapped = case
     for name, values in case.features.items():
@@ -377,20 +376,20 @@ def test_a_model_that_says_so_scores_new_items_by_their_features(model: ModelCla
     made, again = trained(model, case, params_of(model)), fresh(model, swapped, params_of(model))
     again.load_state_dict(made.state_dict())
     difference = (scores(made, case) - scores(again, swapped))[:, new].abs()
-    assert (difference.max(0).values > 1e-5).all(), difference
+    assert (difference.max(0).values > 1e-5).all() == model.scores_new_items, difference
 
 
 # --- memory
 
 DENSE_BY_DEFINITION = {"EASE": "its weights are one dense I x I matrix in closed form"}
 USERS, ITEMS, INTERACTIONS = 3_000, 20_000, 30_000
-LARGEST, PEAK = 4 * 2_000 * ITEMS, 4 * 5_000 * ITEMS  # bytes of a block and of some; items x items would be 1.6 GB,
-assert LARGEST < 4 * USERS * ITEMS  # and users x items 240 MB
+BLOCK, BLOCKS = 4 * 2_000 * ITEMS, 4 * 5_000 * ITEMS  # bytes: 160 MB at once, 400 MB together
+assert BLOCK < 4 * USERS * ITEMS < 4 * ITEMS * ITEMS  # 240 MB and 1.6 GB
 
 
 def allocations(profiled: profile) -> tuple[int, int]:
     """Bytes of torch's largest allocation, and of all that were held at once at most."""
-    events = sorted(profiled.kineto_results.events(), key=lambda event: event.start_ns())  # type: ignore[union-attr]
+    events = sorted(profiled.kineto_results.events(), key=lambda event: event.start_ns())
     changes = [event.nbytes() for event in events if event.name() == "[memory]"]
     return max(changes), max(accumulate(changes))
 
@@ -420,5 +419,5 @@ def test_nothing_of_the_size_of_a_whole_matrix_is_allocated(model: ModelClass, l
     tracemalloc.stop()
     assert block.shape == (64, ITEMS)
     largest, held = allocations(profiled)
-    assert largest < LARGEST and held < PEAK, f"{largest / 1e6:.0f} MB at once, {held / 1e6:.0f} MB together"
-    assert peak < LARGEST
+    assert largest < BLOCK and held < BLOCKS, f"{largest / 1e6:.0f} MB at once, {held / 1e6:.0f} MB together"
+    assert peak < BLOCK

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 PARAMS = {"factors": 3, "l_w": 0.05}
-CHANGES = {"factors": 5, "l_w": 0.9}
-VARIANTS = [{"l_w": 0.0}, {"factors": 1, "l_w": 0.3}]
+CHANGES = {"factors": 5, "l_w": 0.9, "compat": "mmrec"}
+VARIANTS = [{"l_w": 0.0}, {"compat": "mmrec"}, {"factors": 1, "l_w": 0.3}]
 
 
 def scores(model: Any, case: Any) -> np.ndarray:
@@ -25,9 +25,13 @@ def scores(model: Any, case: Any) -> np.ndarray:
 def loss(model: Any, case: Any, batch: Any) -> float:
     users, items = _tables(model)
     table, total = scores(model, case), 0.0
+    if model.params.compat == "mmrec":
+        drawn = (users[batch.users], items[batch.positives], items[batch.negatives])
+        total += model.params.l_w * sum(math.sqrt((each**2).sum()) for each in drawn)
     for u, i, j in zip(*(column.tolist() for column in batch), strict=True):
         total += math.log1p(math.exp(table[u, j] - table[u, i]))
-        total += model.params.l_w / 2 * sum(float(vector @ vector) for vector in (users[u], items[i], items[j]))
+        if model.params.compat is None:
+            total += model.params.l_w / 2 * sum(float(vector @ vector) for vector in (users[u], items[i], items[j]))
     return total / len(batch.users)
 
 
