@@ -146,7 +146,8 @@ def sha256_file(path: str | Path) -> str:
 
 def sha256_array(array: np.ndarray) -> str:
     """Hexadecimal SHA-256 of an array's values (not of its shape or type)."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    # as bytes in place: a copy of a large feature matrix would double its memory
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
 
 
 def fingerprint(value: Any) -> str:

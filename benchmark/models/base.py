@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.data.dataset import Csr
 from benchmark.data.modalities import Modality
+from benchmark.models.lasting import lasting_property
 from benchmark.training.settings import EarlyStopping, LearningRateSchedule, NonNegative
 from workbench.config import Settings, literal
 from workbench.errors import UserError
@@ -44,7 +45,7 @@ class Features:
     values: Tensor
     present: Tensor
 
-    @cached_property
+    @lasting_property
     def known(self) -> Tensor:
         """(I,) bool: the mask that models obey. False where there is nothing to read: no features were observed, and
         the policy left the row at zero. A row that a policy filled is read like any other."""

@@ -93,3 +93,10 @@ def test_xavier_tables_have_the_stated_spread() -> None:
     bound = (6 / 500) ** 0.5
     assert isinstance(table, torch.nn.Parameter) and table.shape == (400, 100)
     assert table.abs().max().item() <= bound and table.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+
+
+def test_masks_first_read_by_an_evaluation_serve_training() -> None:
+    given = modalities()
+    with torch.inference_mode():
+        assert all(each.known.shape == (4,) for each in given.values())
+    sum(each.sum() for each in Projections(given, 2)()).backward()
