@@ -68,7 +68,7 @@ def _propagated(model: Any, case: Any) -> tuple[np.ndarray, np.ndarray]:
             next_items[i] += weight * users[-1][u]
         users.append(next_users)
         items.append(next_items)
-    return sum(users) / len(users), sum(items) / len(items) + items[0]
+    return np.mean(users, axis=0), np.mean(items, axis=0) + items[0]
 
 
 def _predicted(model: Any, vectors: np.ndarray) -> np.ndarray:

@@ -57,9 +57,11 @@ def _propagated(model: Any, case: Any, interactions: np.ndarray) -> tuple[np.nda
     layers = [np.concatenate([state["user_factors"], state["item_factors"]])]
     for _ in range(model.params.n_ui_layers):
         layers.append(adjacency @ layers[-1])
-    mean = sum(layers) / len(layers)
+    mean = np.mean(layers, axis=0)
     content = state["item_factors"]
-    graph = sum(w * _graph(case, name, model.params.top_k) for name, w in _weights(case).items())
+    graph = np.zeros((case.n_items, case.n_items))
+    for name, weight in _weights(case).items():
+        graph += weight * _graph(case, name, model.params.top_k)
     for _ in range(model.params.n_layers):
         content = graph @ content
     return mean[: case.n_users], mean[case.n_users :] + content

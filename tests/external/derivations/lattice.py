@@ -66,7 +66,7 @@ def _vectors(model: Any, case: Any) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(params.n_ui_layers):
         layer = adjacency @ layer
         layers.append(_directions(layer) if quirk else layer)
-    nodes = sum(layers) / len(layers)
+    nodes = np.mean(layers, axis=0)
     return nodes[:n_users], nodes[n_users:] + _directions(content)
 
 
