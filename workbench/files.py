@@ -147,7 +147,7 @@ def sha256_file(path: str | Path) -> str:
 def sha256_array(array: np.ndarray) -> str:
     """Hexadecimal SHA-256 of an array's values (not of its shape or type)."""
     # as bytes in place: a copy of a large feature matrix would double its memory
-    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def fingerprint(value: Any) -> str:
