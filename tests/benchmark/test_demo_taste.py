@@ -31,7 +31,13 @@ SETTING = {"epochs": 60, "batch_size": 1024, "lr": 0.005, "l_w": 0.1, "factors":
 
 READERS = [name for name, model in shipped_models().items() if issubclass(model.Params, MultimodalParams)]
 QUICK = {"epochs": 30, "batch_size": 1024, "lr": 0.005}  # of every trained one; what else it takes, as published
-DOES_NOT_BEAT: dict[str, str] = {}  # its own shuffled features, under QUICK: the figures, which docs/models.md repeats
+# Models that do not beat their own shuffled features under QUICK, with the figures, which docs/models.md repeats.
+DOES_NOT_BEAT = {
+    "BM3": "0.2222 ± 0.0273 against 0.2394 ± 0.0198",
+    "MMGCL": "0.2514 ± 0.0094 against 0.2329 ± 0.0074",
+    "MMGCN": "0.1793 ± 0.0025 against 0.1727 ± 0.0040",
+    "OriginalVBPR": "0.2134 ± 0.0058 against 0.2087 ± 0.0054",
+}
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +126,8 @@ def test_the_right_features_beat_none_and_shuffled_ones_beyond_the_spread_of_see
 def test_every_model_that_reads_features_beats_its_own_shuffled_ones_or_is_said_not_to(
     demo: Path, dataset: Dataset, name: str, record_property: Any
 ) -> None:
-    """Under three seeds: the least with features above the greatest with shuffled ones, and the means apart by at least
-    three times the pooled standard deviation."""
+    """Under three seeds: the least with features above the greatest with shuffled ones, and the means apart by more than
+    2.5 times the pooled standard deviation (a t test of three against three asks for 2.3 at 5 %)."""
     setting = QUICK if issubclass(find_model(name).Params, TrainingParams) else {}
     right, seeds = modalities(demo, dataset, None, 0), SEEDS[:3]
     read = [recall(dataset, name, right, **setting, seed=seed) for seed in seeds]
@@ -129,7 +135,7 @@ def test_every_model_that_reads_features_beats_its_own_shuffled_ones_or_is_said_
         recall(dataset, name, modalities(demo, dataset, "shuffled", seed), **setting, seed=seed) for seed in seeds
     ]
     pooled = np.sqrt((np.var(read, ddof=1) + np.var(shuffled, ddof=1)) / 2)
-    beats = min(read) > max(shuffled) and np.mean(read) - np.mean(shuffled) > 3 * pooled
+    beats = min(read) > max(shuffled) and np.mean(read) - np.mean(shuffled) > 2.5 * pooled
     figures = " against ".join(f"{np.mean(each):.4f} ± {np.std(each, ddof=1):.4f}" for each in (read, shuffled))
     record_property(name, figures)
     print(f"{name}: {figures}")
