@@ -35,7 +35,7 @@ def bprmf(model: Any) -> Step:
 
 
 def vbpr(model: Any) -> Step:
-    l_w, features = model.params.l_w, model.features
+    l_w, features = model.params.l_w, model.projection.features
 
     def step(weights: Weights, batch: Triples) -> Tensor:
         u = functional.embedding(batch.users, weights["user_factors"])

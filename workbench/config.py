@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,9 +83,10 @@ def read_yaml(path: str | Path) -> Document:
         raise UserError(f"not UTF-8 text: {error.reason}", where=path, mend="save the file as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line + 1) if error.problem_mark else 1
-        raise UserError(
-            f"broken YAML: {error.problem}", where=f"{path}:{line}", mend="mend the line or the one above it"
-        ) from error
+        mend = "mend the line or the one above it"
+        if error.context == "while parsing a flow mapping":
+            mend += "; inside {braces} quote a tuple: {key: \"('a', 'b')\"}"
+        raise UserError(f"broken YAML: {error.problem}", where=f"{path}:{line}", mend=mend) from error
     except yaml.YAMLError as error:
         raise UserError(f"broken YAML: {error}", where=path) from error
     if not isinstance(node, yaml.MappingNode):
@@ -187,8 +189,7 @@ def validate(schema: type[SettingsT], data: Any, document: Document, at: Locatio
     try:
         return schema.model_validate(data)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-        raise _explain(schema, first, document, at) from None
+        raise _explain(schema, _first_fault(error, data), data, document, at) from None
 
 
 def nearest(word: str, legal: Iterable[str]) -> str:
@@ -199,14 +200,51 @@ def nearest(word: str, legal: Iterable[str]) -> str:
     return f"did you mean {by_folded[match[0]]!r}?" if match else "legal here: " + ", ".join(names)
 
 
-def _explain(schema: type[BaseModel], fault: Mapping[str, Any], document: Document, at: Location) -> UserError:
-    inner = tuple(part for part in fault["loc"])
-    known = tuple(part for part in inner if not _is_union_tag(part))
+def _first_fault(error: ValidationError, data: Any) -> Mapping[str, Any]:
+    """The fault to tell: an unknown key before others; of the branches of a union the one that reached deepest."""
+    faults = error.errors()
+    first = min(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+    key = _known_parts(first, data)
+    return max(
+        (fault for fault in faults if _known_parts(fault, data)[: len(key)] == key),
+        key=lambda fault: (fault["type"] == "extra_forbidden", len(_known_parts(fault, data))),
+    )
+
+
+def _known_parts(fault: Mapping[str, Any], data: Any) -> Location:
+    """Where the fault is, without the names that pydantic gives to the branches of unions."""
+    known: list[str | int] = []
+    for place, part in enumerate(fault["loc"]):
+        there = isinstance(data, Mapping) and part in data
+        named = fault["type"] == "missing" and place == len(fault["loc"]) - 1
+        if there or named or not _is_union_tag(part):
+            known.append(part)
+            data = _inside(data, part)
+    return tuple(known)
+
+
+def _inside(data: Any, part: str | int) -> Any:
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _explain(
+    schema: type[BaseModel], fault: Mapping[str, Any], data: Any, document: Document, at: Location
+) -> UserError:
+    known = _known_parts(fault, data)
     key = ".".join(str(part) for part in (*at, *known))
     where = document.where((*at, *known))
     if fault["type"] == "extra_forbidden":
-        legal = legal_keys(_schema_at(schema, inner[:-1]))
-        return UserError(f"unknown key `{key}`", where=where, mend=nearest(str(inner[-1]), legal))
+        owner = _schema_at(schema, known[:-1])
+        beside = functools.reduce(_inside, known[:-1], data) or {}
+        same = next((keys for keys in _keys_of_fields(owner) if known[-1] in keys), [])
+        twins = [each for each in same if each != known[-1] and each in beside]
+        if twins:
+            mend = f"keep it or `{twins[0]}`"
+            return UserError(f"`{key}` is given twice, under two spellings", where=where, mend=mend)
+        return UserError(f"unknown key `{key}`", where=where, mend=nearest(str(known[-1]), legal_keys(owner)))
     if fault["type"] == "missing":
         return UserError(f"the key `{key}` is missing", where=where, mend=f"add `{known[-1]}:` there")
     message = fault["msg"]
@@ -226,16 +264,19 @@ def _explain(schema: type[BaseModel], fault: Mapping[str, Any], document: Docume
 
 def legal_keys(schema: Any) -> list[str]:
     """Every spelling of every key that a settings class accepts."""
-    keys: list[str] = []
+    return [key for spelled in _keys_of_fields(schema) for key in spelled]
+
+
+def _keys_of_fields(schema: Any) -> Iterator[list[str]]:
+    """Of each field of a settings class the spellings."""
     for name, info in getattr(schema, "model_fields", {}).items():
         alias = info.validation_alias or info.alias
-        keys += list(getattr(alias, "choices", [alias] if alias else [name]))
-    return [str(key) for key in keys]
+        yield [str(key) for key in getattr(alias, "choices", [alias] if alias else [name])]
 
 
 def _schema_at(schema: Any, location: Sequence[Any]) -> Any:
     for part in location:
-        if isinstance(part, int) or _is_union_tag(part):
+        if isinstance(part, int):
             continue
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             by_alias = {
@@ -265,13 +306,15 @@ def _settings_in(annotation: Any, part: Any) -> Any:
 
 
 def _is_union_tag(part: Any) -> bool:
-    # pydantic names the branch of a union in the location: `list[str]`, `function-before[...]`, a class name
-    return isinstance(part, str) and bool(re.search(r"[\[\]()]|^(str|int|float|bool)$|^[A-Z]\w+Settings$", part))
+    # `list[str]`, `function-before[...]`, `constrained-int`, a class name
+    return isinstance(part, str) and bool(re.search(r"[\[\]()-]|^(str|int|float|bool)$|^[A-Z]\w+Settings$", part))
 
 
 def _collect_lines(node: yaml.Node, at: Location, lines: dict[Location, int], path: Path) -> None:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
+        if node.flow_style:
+            _refuse_split_tuple(node, at, path)
         for key, value in node.value:
             here = (*at, str(key.value))
             if here in lines:
@@ -285,6 +328,26 @@ def _collect_lines(node: yaml.Node, at: Location, lines: dict[Location, int], pa
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _collect_lines(value, (*at, index), lines, path)
+
+
+def _refuse_split_tuple(node: yaml.MappingNode, at: Location, path: Path) -> None:
+    """`{mw: (0.1,0.9)}`: inside braces YAML splits at the comma and reads `mw: (0.1` and a key `0.9)` without value."""
+    opened: yaml.Node | None = None
+    pieces: list[str] = []
+    for key, value in node.value:
+        if isinstance(value.value, str) and value.style is None and value.value.startswith("("):
+            opened, pieces = (key, [value.value]) if ")" not in value.value else (None, [])
+        elif opened is None or value.value != "":
+            opened = None
+        else:
+            pieces.append(str(key.value))
+            if pieces[-1].endswith(")"):
+                name = ".".join(map(str, (*at, opened.value)))
+                raise UserError(
+                    f"the tuple of `{name}` is split at its comma, and `{pieces[-1]}` is read as a key",
+                    where=f"{path}:{key.start_mark.line + 1}",
+                    mend=f"inside {{braces}} quote a tuple: {opened.value}: '{','.join(pieces)}'",
+                )
 
 
 def _typed(text: str, where: str) -> Any:

@@ -192,10 +192,13 @@ class Bench:
             return ()
         features = row.condition.features
         try:
-            return choose_modalities(features.modalities, params.wanted)
+            names = choose_modalities(features.modalities, params.wanted)
+            params.check_modalities(names)
+            return names
         except UserError as error:
-            document, under = self.file.document, ""
-            where = document.where(("experiment", "models", row.plan.block.name, "modalities"))
+            document, block, under = self.file.document, row.plan.block, ""
+            key = next((key for key in block.parameters if f"`{key}`" in error.what), "modalities")
+            where = document.where(("experiment", "models", block.name, key))
             if features.name:
                 under = f" with the features `{features.name}` ({document.where(features.at)})"
             raise UserError(f"{row.plan.name}{under}: {error.what}", where=where, mend=error.mend) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,21 @@ from benchmark.search.proposals import Proposals, count, make_proposals
 from benchmark.search.space import Space, read_space
 from benchmark.search.trial import code_hash
 from benchmark.training.early_stopping import check_monitor
-from workbench.config import located, nearest, validate
+from workbench.config import Document, Location, legal_keys, located, nearest, validate
 from workbench.errors import UserError
+
+_MMREC = {  # its name of a key -> ours
+    "embedding_size": "factors",
+    "feat_embed_dim": "factors_multimod",
+    "learning_rate": "lr",
+    "train_batch_size": "batch_size",
+    "knn_k": "top_k",
+    "n_mm_layers": "n_layers",
+    "reg_weight": "l_w",
+    "lambda_coeff": "l_m",
+    "mm_image_weight": "mw",
+    "cl_loss": "c_l",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +110,9 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     for key in sorted(set(block.parameters) & set(model.without_effect)):
         logger.info("{}: `{}` has no effect: {}", file.document.where((*at, key)), key, model.without_effect[key])
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
+    _refuse_names_of_mmrec(parameters, model.Params, file.document, at)
     space = read_space(parameters, model.Params, file.document, at)
+    _tell_unimodal_grid(space)
     seed = file.experiment.random_seed
     plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), seed, file)
     for combination in plan.proposals().batch():  # all of them, or the first that the search would draw
@@ -105,6 +121,27 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
             with located(file.document, (*at, "early_stopping")):
                 check_monitor(params.early_stopping, measures.columns)
     return plan
+
+
+def _refuse_names_of_mmrec(
+    parameters: Mapping[str, Any], schema: type[Params], document: Document, at: Location
+) -> None:
+    legal = legal_keys(schema)
+    for key in parameters:
+        if key not in legal and _MMREC.get(key) in legal:
+            name, where = ".".join(map(str, (*at, key))), document.where((*at, key))
+            raise UserError(f"unknown key `{name}`", where=where, mend=f"MMRec's `{key}` is `{_MMREC[key]}` here")
+
+
+def _tell_unimodal_grid(space: Space) -> None:
+    """A list of modalities is a grid like any other list, which who meant all of them at once should know."""
+    for key in ("modalities", "loaders"):
+        values = space.axes[key].values if key in space.axes else None
+        if values is not None and len(values) > 1 and all(isinstance(each, str) for each in values):
+            logger.info(
+                "{}: `{}` is a grid of {} models that read one modality each; one that reads them all: {}: {}",
+                *(space.where(key), key, len(values), key, f'"{tuple(values)}"'),
+            )
 
 
 def _monitor(file: ExperimentFile, block: ModelBlock, measures: Measures) -> str:

@@ -6,6 +6,7 @@ A model is given `TrainingData` (interactions and features on the device) and it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from benchmark.data.dataset import Csr
 from benchmark.data.modalities import Modality
 from benchmark.models.lasting import lasting_property
 from benchmark.training.settings import EarlyStopping, LearningRateSchedule, NonNegative
-from workbench.config import Settings, literal
+from workbench.config import Settings, literal, nearest
 from workbench.errors import UserError
 from workbench.files import fingerprint, sha256_array
 
@@ -111,18 +112,30 @@ def choose_modalities(loaded: tuple[str, ...], wanted: tuple[str, ...] | None) -
 
     Raises
     ------
-    UserError : one of them is not loaded, or none is.
+    UserError : one of them is not loaded or named twice, or there is none.
     """
     names = loaded if wanted is None else wanted
-    absent = [name for name in names if name not in loaded]
-    if absent or not names:
-        raise UserError(
-            f"the model wants the modality {absent[0]!r}"
-            if absent
-            else "the model reads features, and none are loaded",
-            mend=f"add a loader for it to `side_information`; loaded: {', '.join(loaded) or 'none'}",
-        )
+    if not names and loaded:
+        raise UserError("`modalities` names none", mend="name one, or leave `modalities` out")
+    if not names:
+        raise UserError("the model reads features, and none are loaded", mend="add a loader to `side_information`")
+    for name in names:
+        if name not in loaded:
+            raise UserError(f"the model wants the modality {name!r}", mend=_remedy(name, loaded))
+        if names.count(name) > 1:
+            raise UserError(f"the modality {name!r} is named twice", mend="name it once")
     return names
+
+
+def _remedy(name: str, loaded: tuple[str, ...]) -> str:
+    """For the name of a modality that is not loaded."""
+    if name.startswith("("):  # a tuple that is none, as its names are not quoted
+        names = tuple(re.findall(r"[^()\s,'\"]+", name))
+        return f'quote the names of a tuple: "{names}"'
+    near = nearest(name, loaded)
+    if near.startswith("did you mean"):
+        return near
+    return f"add a loader for it to `side_information`; loaded: {', '.join(loaded) or 'none'}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +177,7 @@ class Params(Settings):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    seed: int = 42
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 42  # what generators take
 
 
 class TrainingParams(Params):
@@ -253,6 +266,15 @@ class MultimodalParams(Settings):
                 mend="make them agree, or leave `loaders` out",
             )
         return self.modalities if self.modalities is not None else from_loaders
+
+    def check_modalities(self, names: tuple[str, ...]) -> None:
+        """Called before any training with the names of the modalities that the model will read; the place to refuse
+        a parameter that has not one value for each of them.
+
+        Raises
+        ------
+        UserError : the parameters do not fit these modalities.
+        """
 
 
 class Recommender(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.models.base import Features
 from benchmark.models.graphs.sparse import SparseMatrix
+from benchmark.models.precision import single_or_more
 
 
 def mean_of_layers(adjacency: SparseMatrix, nodes: Tensor, n_layers: int) -> Tensor:
@@ -47,13 +48,40 @@ class Projections(nn.Module):
         return len(self.names)
 
     def forward(self, items: Tensor | None = None) -> list[Tensor]:
-        """(B, F) of the items (B,), or (I, F) of all, for each modality; an item that is asked for twice is projected
-        twice."""
+        """(B, F) of the items (B,), or (I, F) of all, for each modality, in single precision or more; an item that is
+        asked for twice is projected twice."""
         found = []
         for linear, values, known in zip(self.maps, self.values, self.known, strict=True):
             rows, there = (values, known) if items is None else (nn.functional.embedding(items, values), known[items])
-            found.append(linear(rows.to(next(linear.parameters()).dtype)) * there[:, None])
+            projected = single_or_more(linear(rows.to(next(linear.parameters()).dtype)))  # for who divides by lengths
+            found.append(projected.where(there[:, None], 0))
         return found
+
+
+class ConcatenatedView(nn.Linear):
+    """One linear map of all of an item's features, to vectors of length 1 (VBPR, NGCFM).
+
+    p_i = normalise(W f_i + b)        f_i = concatenation of i's modalities, zeros for those that it lacks
+
+    An item that lacks them all has p_i = 0. W: `weight` (F, D), b: `bias` (F,).
+
+    Attributes
+    ----------
+    features : (I, D), the f_i.
+    known : (I,) bool, whether an item has features of any modality.
+    """
+
+    def __init__(self, modalities: Mapping[str, Features], size: int) -> None:
+        features = torch.cat([each.values for each in modalities.values()], dim=1)
+        super().__init__(features.shape[1], size)
+        self.features = features
+        self.known = torch.stack([each.known for each in modalities.values()]).any(dim=0)
+
+    def forward(self, items: Tensor | None = None) -> Tensor:
+        """p (B, F) of the items (B,), or (I, F) of all, in single precision or more."""
+        rows, known = (self.features, self.known) if items is None else (self.features[items], self.known[items])
+        projected = single_or_more(super().forward(rows.to(self.weight.dtype)))
+        return nn.functional.normalize(projected.where(known[:, None], 0))
 
 
 def xavier(rows: int, columns: int) -> nn.Parameter:

@@ -9,24 +9,13 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.graphs.interactions import InteractionGraph
+from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
+from benchmark.models.graphs.interactions import InteractionGraph, known_nodes
 from benchmark.models.graphs.sparse import SparseMatrix
 from benchmark.models.layers import mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms, info_nce
 from benchmark.models.samplers import EdgeTriples, Triples
-
-
-def known_nodes(graph: InteractionGraph, known: Sequence[Tensor]) -> Tensor:
-    """(U + I, M) bool: whether users have items with features of modality m, then whether items have such features.
-
-    Parameters
-    ----------
-    known : one (I,) bool a modality.
-    """
-    items = torch.stack(list(known), dim=1)
-    users = graph.interactions() @ items.float() > 0
-    return torch.cat([users, items])
 
 
 class PurifiedViews(nn.Module):
@@ -76,7 +65,7 @@ class ViewRecommender(DotProductRecommender):
 
     scores_new_items = True  # by the views of similar items
 
-    class Params(TrainingParams, MultimodalParams):
+    class Params(ContrastiveParams, MultimodalParams):
         """factors: F. n_ui_layers: L. n_layers: K, of item graphs. l_w: weight of the squared norms of a batch's
         vectors. c_l, temperature: of InfoNCE."""
 

@@ -252,9 +252,26 @@ def _check(space: Space, configuration: Configuration) -> None:
         if not keys:
             return  # it is the combination that is refused
         if keys[0] not in space.drawn:
-            space.params(configuration)
+            try:
+                space.params(configuration)
+            except UserError as refused:
+                remedy = _tuple_remedy(space, keys[0]) if f".{keys[0]}`" in refused.what else None
+                raise UserError(refused.what, where=refused.where, mend=remedy or refused.mend) from None
         raise UserError(
             f"`{keys[0]}` can be drawn as {configuration[keys[0]]:.4g}: {error.errors()[0]['msg']}",
             where=space.where(keys[0]),
             mend="change the arguments of the distribution",
         ) from None
+
+
+def _tuple_remedy(space: Space, key: str) -> str | None:
+    """For `mw: [0.1, 0.9]`, where the values of a list are no values of the parameter and together are one."""
+    values = tuple(space.axes[key].values or ()) if key in space.axes else ()
+    if len(values) < 2 or isinstance(values[0], tuple):
+        return None
+    try:
+        space.schema.model_validate({key: values})
+    except ValidationError as error:
+        if any(fault["loc"][:1] == (key,) for fault in error.errors()):
+            return None
+    return f"a list is a grid; one value is written '{values}', a grid of them ['{values}', ...]"

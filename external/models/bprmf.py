@@ -17,12 +17,12 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import Scorer, TrainedRecommender, TrainingData, TrainingParams, dot_product_scorer
+from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
 from benchmark.models.losses import bpr_loss, frobenius_norms, half_squared_norms
 from benchmark.models.samplers import EdgeTriples, Triples, UniformUserTriples
 
 
-class BPRMF(TrainedRecommender):
+class BPRMF(DotProductRecommender):
     """g_u, g_i: rows of `user_factors` (U, F) and `item_factors` (I, F)."""
 
     class Params(TrainingParams):
@@ -43,6 +43,9 @@ class BPRMF(TrainedRecommender):
     def sampler(self) -> UniformUserTriples | EdgeTriples:
         return (EdgeTriples if self.params.compat == "mmrec" else UniformUserTriples)(self.data)
 
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        return self.user_factors, self.item_factors
+
     def loss(self, batch: Triples) -> Tensor:
         users = nn.functional.embedding(batch.users, self.user_factors)
         positives = nn.functional.embedding(batch.positives, self.item_factors)
@@ -50,6 +53,3 @@ class BPRMF(TrainedRecommender):
         ranking = bpr_loss((users * positives).sum(-1), (users * negatives).sum(-1))
         norms = frobenius_norms if self.params.compat == "mmrec" else half_squared_norms
         return ranking + self.params.l_w * norms(users, positives, negatives)
-
-    def scorer(self) -> Scorer:
-        return dot_product_scorer(self.user_factors, self.item_factors)

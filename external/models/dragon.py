@@ -30,9 +30,9 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
 from benchmark.models.encoders import CoOccurrence, PreferenceEncoder
-from benchmark.models.item_graph import ItemGraphParams, frozen_item_graph
+from benchmark.models.graphs.item_graph import ItemGraphParams, frozen_item_graph
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.samplers import EdgeTriples, Triples
 
@@ -40,7 +40,7 @@ from benchmark.models.samplers import EdgeTriples, Triples
 class DRAGON(DotProductRecommender):
     """P_m, W_m, b_m and the logits are those of `encoder`; a: `co_occurrence`; S: `item_graph`."""
 
-    class Params(TrainingParams, MultimodalParams, ItemGraphParams):
+    class Params(TrainingParams, ItemGraphParams):
         """factors: F, of one modality. n_layers: n. n_ui_layers: L. top_k_users: k. l_w: weight of the mean squares of
         preferences and logits."""
 

@@ -22,7 +22,7 @@ user with fewer than k such neighbours has those only; natural logarithm.
 from __future__ import annotations
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
@@ -35,11 +35,11 @@ class DualGNN(DotProductRecommender):
     """P_m, W_m, b_m and the logits are those of `encoder`; a: `co_occurrence`."""
 
     class Params(TrainingParams, MultimodalParams):
-        """factors: F. n_layers: L. top_k: k. l_w: weight of the mean squares of preferences and logits."""
+        """factors: F. n_layers: L. top_k_users: k. l_w: weight of the mean squares of preferences and logits."""
 
         factors: PositiveInt = 64
         n_layers: PositiveInt = 2
-        top_k: PositiveInt = 40
+        top_k_users: PositiveInt = Field(default=40, validation_alias=AliasChoices("top_k_users", "top_k"))
         l_w: NonNegativeFloat = 1e-3
 
     scores_new_items = True
@@ -49,7 +49,7 @@ class DualGNN(DotProductRecommender):
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
         self.encoder = PreferenceEncoder(data, modalities, params.factors, params.n_layers)
-        self.co_occurrence = CoOccurrence(data, params.top_k)
+        self.co_occurrence = CoOccurrence(data, params.top_k_users)
 
     def sampler(self) -> EdgeTriples:
         return EdgeTriples(self.data)

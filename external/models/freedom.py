@@ -30,9 +30,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import embedding
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, SparseMatrix, sample_edges
-from benchmark.models.item_graph import ItemGraphParams, frozen_item_graph
+from benchmark.models.graphs.item_graph import ItemGraphParams, frozen_item_graph
 from benchmark.models.layers import Projections, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss
 from benchmark.models.samplers import EdgeTriples, Triples
@@ -41,7 +41,7 @@ from benchmark.models.samplers import EdgeTriples, Triples
 class FREEDOM(DotProductRecommender):
     """E^(0): `user_factors` (U, F) over `item_factors` (I, F); W_m, b_m: `projections`; S: `item_graph`."""
 
-    class Params(TrainingParams, MultimodalParams, ItemGraphParams):
+    class Params(TrainingParams, ItemGraphParams):
         """factors: F. n_layers: L. n_ui_layers: L_ui. drop: share of the interactions that an epoch leaves out. l_w:
         weight of the modalities' own rankings. compat: see the module."""
 

@@ -38,7 +38,6 @@ from benchmark.models.graphs import InteractionGraph, SparseMatrix, inner_produc
 from benchmark.models.graphs.sparse import Pattern
 from benchmark.models.layers import Projections, xavier
 from benchmark.models.losses import bpr_loss, mean_squares
-from benchmark.models.precision import single_or_more
 from benchmark.models.samplers import EdgeTriples, Triples
 
 
@@ -90,10 +89,7 @@ class GRCN(DotProductRecommender):
 
     def nodes(self) -> Tensor:
         """e (U + I, ...)."""
-        items = [
-            functional.normalize(functional.leaky_relu(single_or_more(view))) * known[:, None]  # the slope at a length
-            for view, known in zip(self.projections(), self.projections.known, strict=True)  # of 0 is beyond fp16
-        ]
+        items = [functional.normalize(functional.leaky_relu(view)) for view in self.projections()]
         users = [self._prototypes(*each) for each in zip(self.preferences, items, self.having, strict=True)]
         convolved = self._convolved(self._refined(users, items))
         if self.params.fusion == "id":

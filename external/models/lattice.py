@@ -115,8 +115,9 @@ class LATTICE(DotProductRecommender):
         mix = torch.cat([self.params.l_m * shares, (1 - self.params.l_m) * shares])
         graphs = [*self.initial, *self.learned(nearest)]
         content: Tensor = self.item_factors
-        for _ in range(self.params.n_layers):
-            content = torch.tensordot(mix, torch.stack([graph @ content for graph in graphs]), 1)
+        with torch.autocast(content.device.type, enabled=False):  # rows of zeros are divided by their lengths below
+            for _ in range(self.params.n_layers):
+                content = torch.tensordot(mix, torch.stack([graph @ content for graph in graphs]), 1)
         nodes = torch.cat([self.user_factors, self.item_factors])
         if self.params.compat == "elliot":
             nodes = _mean_of_directions(self.adjacency, nodes, self.params.n_ui_layers)

@@ -41,12 +41,13 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import embedding, gumbel_softmax, normalize
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.graphs import InteractionGraph, normalised
+from benchmark.models.graphs.interactions import known_nodes
 from benchmark.models.layers import Projections, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, frobenius_norms, log_sum_exp_of_products
 from benchmark.models.samplers import EdgeTriples, Triples
-from benchmark.models.views import known_nodes
 
 
 class Hypergraph(NamedTuple):
@@ -70,7 +71,7 @@ class LGMRec(DotProductRecommender):
 
     scores_new_items = True  # by the hyperedges
 
-    class Params(TrainingParams, MultimodalParams):
+    class Params(ContrastiveParams, MultimodalParams):
         """factors: F. n_ui_layers: L. n_mm_layers: K. n_hyper_layers: T. hyper_num: Q. keep_rate: share of the entries
         of H that training keeps. alpha: weight of C. temperature: of the softmax and of InfoNCE. cl_weight, reg_weight:
         of InfoNCE and of the norms."""

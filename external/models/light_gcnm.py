@@ -27,7 +27,6 @@ from benchmark.models.base import DotProductRecommender, MultimodalParams, Train
 from benchmark.models.graphs import InteractionGraph
 from benchmark.models.layers import Projections, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
-from benchmark.models.precision import single_or_more
 from benchmark.models.samplers import Triples, UniformUserTriples
 
 
@@ -61,10 +60,7 @@ class LightGCNM(DotProductRecommender):
 
     def nodes(self) -> Tensor:
         """E^(0) (U + I, F) or (U + I, M F)."""
-        views = [
-            nn.functional.normalize(single_or_more(view)) * known[:, None]  # the slope at a length of 0 is beyond fp16
-            for view, known in zip(self.projections(), self.projections.known, strict=True)
-        ]
+        views = [nn.functional.normalize(view) for view in self.projections()]
         items = torch.cat(views, dim=1) if self.params.aggregation == "concat" else torch.stack(views).sum(dim=0)
         if self.params.aggregation == "mean":
             items = items / self.n_known.clamp(min=1)[:, None]

@@ -19,7 +19,7 @@ Departures from the authors' code: features are frozen; H is divided as above, w
 
 Cost an epoch: for every batch L products with A, K a modality with S_m and one with R, and as many back; the
 projections of all items, since their users and neighbours read them, I D F a modality, which outweigh the rest for
-thousands of dimensions.
+thousands of dimensions; the two InfoNCE have B x B logits.
 """
 
 from __future__ import annotations

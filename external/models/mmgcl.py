@@ -24,19 +24,20 @@ benchmarks run throws the masking view and the negatives away and contrasts user
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.encoders import SharedUserEncoder
 from benchmark.models.graphs import InteractionGraph, sample_edges
 from benchmark.models.layers import mean_of_layers
 from benchmark.models.losses import bpr_loss, half_squared_norms, info_nce
 from benchmark.models.samplers import EdgeTriples, Triples
-from workbench.config import literal
+from benchmark.models.spelling import Spelled, one_a_modality
 from workbench.errors import UserError
 
 
@@ -44,24 +45,25 @@ class MMGCL(DotProductRecommender):
     """U, V, W_m, b_m and the maps to e are those of `encoder`. Drawn anew each epoch: `adjacencies` of the views by
     edge dropout, and random vectors, `noise` (U + I, F), with what they propagate to, `masks`."""
 
-    class Params(TrainingParams, MultimodalParams):
+    class Params(ContrastiveParams, MultimodalParams):
         """factors: F. n_layers: L. drop: share of the interactions that a view leaves out. mask_p: how likely each
         modality is the masked one, in their order; by default all alike. alpha, temperature: of SSL. l_w: weight of the
-        squared norms. batch_size: the nodes of a batch are each other's negatives, so that all at once is too much."""
+        squared norms."""
 
-        batch_size: int = 2048
         factors: PositiveInt = 64
         n_layers: PositiveInt = 3
         drop: Annotated[float, Field(ge=0, lt=1)] = 0.3
-        mask_p: tuple[NonNegativeFloat, ...] | None = None
+        mask_p: Annotated[tuple[NonNegativeFloat, ...] | None, Spelled] = None
         temperature: PositiveFloat = 0.2
         alpha: NonNegativeFloat = 0.1
         l_w: NonNegativeFloat = 1e-4
 
-        @field_validator("mask_p", mode="before")
-        @classmethod
-        def _spelled_tuple(cls, value: Any) -> Any:
-            return literal(value)
+        def check_modalities(self, names: tuple[str, ...]) -> None:
+            if self.mask_p is None:
+                return
+            one_a_modality(names, "mask_p", self.mask_p, "probabilities")
+            if not any(self.mask_p):
+                raise UserError("`mask_p` is 0 for every modality", mend="make one positive, or leave `mask_p` out")
 
     scores_new_items = True
 
@@ -69,7 +71,9 @@ class MMGCL(DotProductRecommender):
         super().__init__()
         self.params, self.data = params, data
         features = data.take_modalities(params.wanted)
-        self.mask_p = masking(tuple(features), params.mask_p).to(data.device)
+        params.check_modalities(tuple(features))
+        given = torch.tensor(params.mask_p or (1.0,) * len(features), device=data.device)
+        self.mask_p = given / given.sum()
         self.graph = InteractionGraph.of(data)
         self.adjacency = self.graph.adjacency()
         self.encoder = SharedUserEncoder(data, features, params.factors)
@@ -132,20 +136,3 @@ class MMGCL(DotProductRecommender):
     def parts(self, rows: Tensor) -> Tensor:
         """(B, 1 + M, F) of (B, (1 + M) F)."""
         return rows.view(len(rows), self.encoder.width, self.params.factors)
-
-
-def masking(names: tuple[str, ...], given: tuple[float, ...] | None) -> Tensor:
-    """(M,): the probability of each modality to be the masked one.
-
-    Raises
-    ------
-    UserError : there are more or fewer of them than modalities, or all are 0.
-    """
-    if given is None:
-        return torch.full((len(names),), 1 / len(names))
-    if len(given) != len(names) or not any(given):
-        raise UserError(
-            f"`mask_p` {given} is no probability for each of {len(names)} modalities ({', '.join(names)})",
-            mend="give one number a modality, in their order and not all 0, or leave `mask_p` out",
-        )
-    return torch.tensor(given) / sum(given)

@@ -21,10 +21,10 @@ regularised (only the first one's were), scores are of the present weights (they
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt, field_validator
+from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,8 +34,7 @@ from benchmark.models.layers import xavier
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.precision import single_or_more
 from benchmark.models.samplers import EdgeTriples, Triples
-from workbench.config import literal
-from workbench.errors import UserError
+from benchmark.models.spelling import Spelled, one_a_modality
 
 Width = PositiveInt | None
 
@@ -54,15 +53,14 @@ class MMGCN(DotProductRecommender):
         factors: PositiveInt = 64
         n_layers: PositiveInt = Field(default=3, validation_alias=AliasChoices("n_layers", "num_layers"))
         l_w: NonNegativeFloat = 1e-2
-        factors_multimod: Width | tuple[Width, ...] = 256
+        factors_multimod: Annotated[Width | tuple[Width, ...], Spelled] = 256
         aggregation: Literal["mean", "add", "max"] = "mean"
         concatenation: bool = False
         has_id: bool = True
 
-        @field_validator("factors_multimod", mode="before")
-        @classmethod
-        def _spelled_sizes(cls, value: Any) -> Any:
-            return literal(value)
+        def check_modalities(self, names: tuple[str, ...]) -> None:
+            if isinstance(self.factors_multimod, tuple):
+                one_a_modality(names, "factors_multimod", self.factors_multimod, "sizes")
 
     scores_new_items = True
 
@@ -70,15 +68,9 @@ class MMGCN(DotProductRecommender):
         super().__init__()
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
-        sizes = params.factors_multimod
-        if not isinstance(sizes, tuple):
-            sizes = (sizes,) * len(modalities)
-        if len(sizes) != len(modalities):
-            raise UserError(
-                f"`factors_multimod` {sizes} has {len(sizes)} sizes for the {len(modalities)} modalities "
-                f"{', '.join(modalities)}",
-                mend="give one size for all of them, or one for each in this order",
-            )
+        params.check_modalities(tuple(modalities))
+        given = params.factors_multimod
+        sizes = given if isinstance(given, tuple) else (given,) * len(modalities)
         self.messages = _Aggregation(params.aggregation, data)
         self.ids = xavier(data.n_users + data.n_items, params.factors) if params.has_id else None
         self.modal = nn.ModuleList(

@@ -19,7 +19,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
-from benchmark.models.layers import xavier
+from benchmark.models.layers import ConcatenatedView, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.ngcf_layers import EmbeddingPropagation, PropagationParams
 from benchmark.models.samplers import DistinctUserTriples, Triples
@@ -40,13 +40,11 @@ class NGCFM(DotProductRecommender):
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__()
         self.params, self.data = params, data
-        modalities = data.take_modalities(params.wanted).values()
-        self.features = torch.cat([each.values * each.known[:, None] for each in modalities], dim=1)
-        self.known = torch.stack([each.known for each in modalities]).any(dim=0)
+        modalities = data.take_modalities(params.wanted)
         self.embeddings = xavier(data.n_users + data.n_items, params.factors)
         self.propagation = EmbeddingPropagation(data, params, [params.factors] * (params.n_layers + 1))
         self.user_tastes = xavier(data.n_users, params.factors)
-        self.projection = nn.Linear(self.features.shape[1], params.factors)
+        self.projection = ConcatenatedView(modalities, params.factors)
 
     def sampler(self) -> DistinctUserTriples:
         return DistinctUserTriples(self.data)
@@ -58,21 +56,16 @@ class NGCFM(DotProductRecommender):
         """g (U + I, F)."""
         return torch.stack(self.propagation(self.embeddings)).mean(dim=0)
 
-    def project(self, features: Tensor, known: Tensor) -> Tensor:
-        """p (B, F) of features (B, D), and of which items there are any (B,)."""
-        return nn.functional.normalize(self.projection(features) * known[:, None])
-
     def vectors(self) -> tuple[Tensor, Tensor]:
         users, items = self.propagated().split([self.data.n_users, self.data.n_items])
-        views = self.project(self.features, self.known)
-        return torch.cat([users, self.user_tastes], dim=1), torch.cat([items, views], dim=1)
+        return torch.cat([users, self.user_tastes], dim=1), torch.cat([items, self.projection()], dim=1)
 
     def loss(self, batch: Triples) -> Tensor:
         nodes = torch.cat([batch.users, batch.positives + self.data.n_users, batch.negatives + self.data.n_users])
         users, positives, negatives = nn.functional.embedding(nodes, self.propagated()).chunk(3)
         tastes = nn.functional.embedding(batch.users, self.user_tastes)
         drawn, places = torch.unique(torch.cat([batch.positives, batch.negatives]), return_inverse=True)
-        views = self.project(self.features[drawn], self.known[drawn])  # an item drawn twice is projected once
+        views = self.projection(drawn)  # an item drawn twice is projected once
         positive_views, negative_views = nn.functional.embedding(places, views).chunk(2)
         ranking = bpr_loss(
             (users * positives).sum(-1) + (tastes * positive_views).sum(-1),

@@ -28,7 +28,8 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.graphs import InteractionGraph, SparseMatrix
 from benchmark.models.layers import xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms, info_nce
@@ -38,7 +39,7 @@ from benchmark.models.samplers import Triples, UniformUserTriples
 class SGL(DotProductRecommender):
     """E^(0): `embeddings` (U + I, F), users first; A: `graph`; of the two views, A of each layer: `views`."""
 
-    class Params(TrainingParams):
+    class Params(ContrastiveParams):
         """factors: F. n_layers: L. l_w: weight of the squared norms of a batch's rows of E^(0). ssl_*, sampling: see
         the module."""
 

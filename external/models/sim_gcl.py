@@ -27,7 +27,8 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.graphs import InteractionGraph
 from benchmark.models.layers import xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms, info_nce
@@ -39,7 +40,7 @@ _TEMPERATURE = 0.2  # published, and never tuned
 class SimGCL(DotProductRecommender):
     """E: `embeddings` (U + I, F), users first; A: `adjacency`."""
 
-    class Params(TrainingParams):
+    class Params(ContrastiveParams):
         """factors: F. n_layers: L. l_w: weight of the squared norms of a batch's rows of E. eps: length of the noise.
         reg_cl: weight of the contrast between the views."""
 

@@ -20,7 +20,6 @@ import warnings
 from typing import Annotated
 
 import numpy as np
-from loguru import logger
 from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.sparse import csc_array, csr_array
 from sklearn import config_context
@@ -81,6 +80,8 @@ def _regressions(seen: csr_array, params: SLIM.Params) -> csr_array:
             unfinished += sweeps >= _SWEEPS
         parts.append(largest(shared, params.neighborhood))
     if unfinished:
+        from loguru import logger  # not above: the module travels to workers by value, and open streams do not
+
         logger.warning("SLIM: {} of {} columns had not converged after {} sweeps", unfinished, n_items, _SWEEPS)
     return stacked(parts, n_items).T.tocsr()
 

@@ -31,7 +31,8 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
+from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
+from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.encoders import SharedUserEncoder
 from benchmark.models.graphs import InteractionGraph
 from benchmark.models.layers import mean_of_layers
@@ -42,12 +43,10 @@ from benchmark.models.samplers import Pairs, Positives
 class SLMRec(DotProductRecommender):
     """U, V, W_m, b_m and the maps to e are those of `encoder`; C_0, C_m: `to_fine`; D_0, D: `to_coarse`."""
 
-    class Params(TrainingParams, MultimodalParams):
+    class Params(ContrastiveParams, MultimodalParams):
         """factors: F. n_layers: L. temperature: of the ranking. task: which SSL. alpha, ssl_temperature: its weight and
-        temperature. dropout: of FD. batch_size: the items of a batch are each other's negatives, so that all at once is
-        too much."""
+        temperature. dropout: of FD."""
 
-        batch_size: int = 2048
         factors: PositiveInt = 64
         n_layers: PositiveInt = 3
         temperature: PositiveFloat = 0.2

@@ -22,24 +22,23 @@ Departure from the authors' code: features are frozen.
 
 Cost an epoch: for every batch L products with A, |M| + 1 times K with an item graph and one with R, and as many back;
 the projections of all items, since their users and neighbours read them, I D F a modality, which outweigh the rest for
-thousands of dimensions; transforms of 2 |M| + 1 times I rows of F numbers.
+thousands of dimensions; transforms of 2 |M| + 1 times I rows of F numbers; the two InfoNCE have B x B logits.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt
 from torch import Tensor, fft, nn
 
 from benchmark.models.base import TrainingData
 from benchmark.models.graphs import neighbour_graph
 from benchmark.models.graphs.sparse import maximum
 from benchmark.models.layers import Projections
+from benchmark.models.spelling import Spelled, one_a_modality
 from benchmark.models.views import PurifiedViews, ViewRecommender
-from workbench.config import literal
-from workbench.errors import UserError
 
 
 class SMORE(ViewRecommender):
@@ -52,13 +51,11 @@ class SMORE(ViewRecommender):
         share of the preferences P that training leaves out."""
 
         n_ui_layers: PositiveInt = 4
-        top_k: PositiveInt | tuple[PositiveInt, ...] = 10
+        top_k: Annotated[PositiveInt | tuple[PositiveInt, ...], Spelled] = 10
         drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
-        @field_validator("top_k", mode="before")
-        @classmethod
-        def _spelled_tuple(cls, value: Any) -> Any:
-            return literal(value)
+        def check_modalities(self, names: tuple[str, ...]) -> None:
+            neighbourhood_sizes(names, self.top_k)
 
     params: Params
 
@@ -81,7 +78,7 @@ class SMORE(ViewRecommender):
 
     def denoised(self, projected: list[Tensor]) -> list[Tensor]:
         """Y_m, then Y_f, each (I, F), of the X_m (I, F)."""
-        spectra = [fft.rfft(each.float(), norm="ortho") for each in projected]
+        spectra = [fft.rfft(each, norm="ortho") for each in projected]
         fused = torch.ones_like(spectra[0])
         for spectrum, known in zip(spectra, self.projections.known, strict=True):
             fused = fused * spectrum.where(known[:, None], 1)
@@ -104,9 +101,5 @@ def neighbourhood_sizes(names: tuple[str, ...], top_k: int | tuple[int, ...]) ->
     UserError : there are more or fewer sizes than modalities.
     """
     sizes = (top_k,) * len(names) if isinstance(top_k, int) else top_k
-    if len(sizes) != len(names):
-        raise UserError(
-            f"`top_k` has {len(sizes)} sizes for {len(names)} modalities ({', '.join(names)})",
-            mend="give one size a modality, in their order, or one number for all",
-        )
+    one_a_modality(names, "top_k", sizes, "sizes")
     return sizes

@@ -21,7 +21,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.layers import xavier
+from benchmark.models.layers import ConcatenatedView, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.samplers import Triples, UniformUserTriples
 
@@ -43,26 +43,20 @@ class VBPR(DotProductRecommender):
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__()
         self.params, self.data = params, data
-        modalities = data.take_modalities(params.wanted).values()
-        self.features = torch.cat([modality.values for modality in modalities], dim=1)
-        self.known = torch.stack([modality.known for modality in modalities]).any(dim=0)
+        modalities = data.take_modalities(params.wanted)
         self.user_factors = xavier(data.n_users, params.factors)
         self.item_factors = xavier(data.n_items, params.factors)
         self.user_tastes = nn.Parameter(torch.empty(data.n_users, params.factors))
         (nn.init.normal_ if params.compat == "normal_theta" else nn.init.xavier_uniform_)(self.user_tastes)
-        self.projection = nn.Linear(self.features.shape[1], params.factors)
+        self.projection = ConcatenatedView(modalities, params.factors)
 
     def sampler(self) -> UniformUserTriples:
         return UniformUserTriples(self.data)
 
-    def project(self, features: Tensor, known: Tensor) -> Tensor:
-        """p (B, F) of items with features (B, D), if they have any: (B,) bool."""
-        return nn.functional.normalize(self.projection(features)) * known[:, None]
-
     def vectors(self) -> tuple[Tensor, Tensor]:
         """(U, 2 F) and (I, 2 F)."""
         users = torch.cat([self.user_factors, self.user_tastes], dim=1)
-        return users, torch.cat([self.item_factors, self.project(self.features, self.known)], dim=1)
+        return users, torch.cat([self.item_factors, self.projection()], dim=1)
 
     def loss(self, batch: Triples) -> Tensor:
         users = nn.functional.embedding(batch.users, self.user_factors)
@@ -70,7 +64,7 @@ class VBPR(DotProductRecommender):
         positives = nn.functional.embedding(batch.positives, self.item_factors)
         negatives = nn.functional.embedding(batch.negatives, self.item_factors)
         drawn, places = torch.unique(torch.cat([batch.positives, batch.negatives]), return_inverse=True)
-        views = self.project(self.features[drawn], self.known[drawn])  # an item drawn twice is projected once
+        views = self.projection(drawn)  # an item drawn twice is projected once
         positive_views, negative_views = views[places].chunk(2)
         ranking = bpr_loss(
             (users * positives).sum(-1) + (tastes * positive_views).sum(-1),

@@ -194,7 +194,7 @@ def test_a_modality_that_one_set_lacks_is_named_with_model_set_and_line(gallery:
         ([visual(["x", "x"])], "visual_features names a path twice", "- dataloader: VisualAttribute"),
         ([visual(["x", ""])], "an empty one", "- dataloader: VisualAttribute"),
         ([visual([])], "takes the key visual_features, given: none", "- dataloader: VisualAttribute"),
-        ([visual(["x", 3])], "visual_features", "visual_features:"),
+        ([visual(["x", 3])], "visual_features", "- 3"),
         ([{**NAMED, "features": ["x.npy", "y"], "ids": "i"}], "`ids`", "- dataloader: Attribute"),
         ({"a": [visual("x", missing="drop")], "b": [visual("y")]}, "each set of features leaves", "data_config:"),
     ],

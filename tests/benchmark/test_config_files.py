@@ -12,7 +12,9 @@ from benchmark.config.experiment import read_experiment_configs
 from benchmark.experiment.plan import plan_models
 from benchmark.measures import plan_measures
 
-FILES = sorted(path for path in (ROOT / "config_files").glob("*.yml") if "experiment" in yaml.safe_load(path.read_text()))
+FILES = sorted(
+    path for path in (ROOT / "config_files").glob("*.yml") if "experiment" in yaml.safe_load(path.read_text())
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -31,6 +31,7 @@ SETTING = {"epochs": 60, "batch_size": 1024, "lr": 0.005, "l_w": 0.1, "factors":
 
 READERS = [name for name, model in shipped_models().items() if issubclass(model.Params, MultimodalParams)]
 QUICK = {"epochs": 30, "batch_size": 1024, "lr": 0.005}  # of every trained one; what else it takes, as published
+CHEAP = {"AttributeItemKNN", "BM3", "DRAGON", "DualGNN", "FREEDOM", "LATTICE", "LightGCNM", "OriginalVBPR", "VBPR"}
 # Models that do not beat their own shuffled features under QUICK, with the figures, which docs/models.md repeats.
 DOES_NOT_BEAT = {
     "BM3": "0.2222 ± 0.0273 against 0.2394 ± 0.0198",
@@ -121,13 +122,15 @@ def test_the_right_features_beat_none_and_shuffled_ones_beyond_the_spread_of_see
         assert np.mean(figures["VBPR"]) - np.mean(figures[rival]) > 5 * pooled, figures
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.heavy if name in CHEAP else pytest.mark.calibration) for name in READERS],
+)
 def test_every_model_that_reads_features_beats_its_own_shuffled_ones_or_is_said_not_to(
     demo: Path, dataset: Dataset, name: str, record_property: Any
 ) -> None:
-    """Under three seeds: the least with features above the greatest with shuffled ones, and the means apart by more than
-    2.5 times the pooled standard deviation (a t test of three against three asks for 2.3 at 5 %)."""
+    """Under three seeds: the least with features above the greatest with shuffled ones, and the means apart by more
+    than 2.5 times the pooled standard deviation (a t test of three against three asks for 2.3 at 5 %)."""
     setting = QUICK if issubclass(find_model(name).Params, TrainingParams) else {}
     right, seeds = modalities(demo, dataset, None, 0), SEEDS[:3]
     read = [recall(dataset, name, right, **setting, seed=seed) for seed in seeds]

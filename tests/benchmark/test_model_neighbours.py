@@ -219,13 +219,16 @@ def test_learned_similarities_of_neighbours_have_gradients() -> None:
 @given(st.lists(st.sets(st.integers(0, 6)), min_size=2, max_size=8).filter(any), st.integers(1, 9))
 def test_co_occurring_users_are_those_of_brute_force(items_of: list[set[int]], k: int) -> None:
     found = co_occurring_users(training_data([sorted(items) for items in items_of], 7), k)
-    assert found.items.shape == found.similarities.shape == (len(items_of), k)
+    width = found.items.shape[1]
+    assert found.items.shape == found.similarities.shape == (len(items_of), width)
+    widest = 1
     for user, items in enumerate(items_of):
         shared = Counter({other: len(items & theirs) for other, theirs in enumerate(items_of) if other != user})
         expected = sorted(((-count, other) for other, count in shared.items() if count))[:k]
-        padding = k - len(expected)
+        padding, widest = width - len(expected), max(widest, len(expected))
         assert found.items[user].tolist() == [other for _, other in expected] + [-1] * padding
         assert found.similarities[user].tolist() == [-count for count, _ in expected] + [0] * padding
+    assert width == widest
 
 
 def test_co_occurring_users_are_found_once_for_each_k() -> None:

@@ -270,3 +270,21 @@ def test_places_and_points_go_through_all_combinations_the_last_fastest(tmp_path
     space, _ = read(text, tmp_path)
     made = [tuple(space.point(space.units(place)).values()) for place in range(math.prod(sizes))]
     assert space.size == len(made) == len(set(made)) and made == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "one"),
+    [("hidden: [16, 8]", "'(16, 8)'"), ("lr_sched: [0.96, 50]", "'(0.96, 50)'"), ("early_stopping: [5, 9]", "")],
+)
+def test_a_list_where_one_tuple_is_meant_is_answered_with_how_to_write_it(tmp_path: Path, text: str, one: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read(text, tmp_path)
+    told = f"a list is a grid; one value is written {one}, a grid of them [{one}, ...]"
+    assert (caught.value.mend == told) == bool(one)
+    assert str(caught.value.where).endswith(":4")
+
+
+def test_the_remedy_of_a_tuple_is_not_given_to_another_fault(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Toy\.lr_sched` is given twice") as caught:
+        read("hidden: [16, 8]\nlr_schedule: cosine\nlr_sched: cosine", tmp_path)
+    assert caught.value.mend == "keep it or `lr_schedule`"

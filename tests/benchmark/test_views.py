@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from benchmark.models import losses
-from benchmark.models.graphs.interactions import InteractionGraph
+from benchmark.models.graphs.interactions import InteractionGraph, known_nodes
 from benchmark.models.graphs.sparse import SparseMatrix, maximum
 from benchmark.models.losses import log_sum_exp_of_products
-from benchmark.models.views import known_nodes
 from external.models.smore import neighbourhood_sizes
 from workbench.errors import UserError
 

@@ -272,7 +272,7 @@ def test_what_is_kept_holds_neither_features_nor_graphs(model: ModelClass) -> No
     foreign = {case.n_users**2, case.n_items**2, case.n_users * case.n_items, edges, edges // 2}
     foreign |= {features.size for features in case.features.values()} | {case.n_items * (37 + 41)}
     heavy = [name for name, value in made.state_dict().items() if name not in weights and value.numel() in foreign]
-    assert not heavy or name_of(model) in DENSE_BY_DEFINITION, f"not weights, and in the state: {heavy}"
+    assert not heavy, f"not weights, and in the state: {heavy}"
 
 
 WORKER = """
@@ -382,9 +382,9 @@ def test_new_items_are_scored_by_their_features_if_the_model_says_so_and_only_th
 # --- memory
 
 DENSE_BY_DEFINITION = {"EASE": "its weights are one dense I x I matrix in closed form"}
-USERS, ITEMS, INTERACTIONS = 3_000, 20_000, 30_000
-BLOCK, BLOCKS = 4 * 2_000 * ITEMS, 4 * 5_000 * ITEMS  # bytes: 160 MB at once, 400 MB together
-assert BLOCK < 4 * USERS * ITEMS < 4 * ITEMS * ITEMS  # 240 MB and 1.6 GB
+USERS, ITEMS, INTERACTIONS = 13_000, 12_000, 10_000  # few, so that SLIM has few regressions to solve
+BLOCK, BLOCKS = 160_000_000, 400_000_000  # bytes at once, and together
+assert 4 * min(USERS, ITEMS) ** 2 > BLOCKS  # 576 MB: users x users, users x items and items x items are no smaller
 
 
 def allocations(profiled: profile) -> tuple[int, int]:
@@ -396,12 +396,12 @@ def allocations(profiled: profile) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def large() -> Iterator[TrainingData]:
-    yield drawn(USERS, ITEMS, INTERACTIONS, {"visual": 32}).data
+    yield drawn(USERS, ITEMS, INTERACTIONS, {"visual": 32, "textual": 16}).data
 
 
 @every_model
 def test_nothing_of_the_size_of_a_whole_matrix_is_allocated(model: ModelClass, large: TrainingData) -> None:
-    """Built, trained by a step and asked for a block of users, at 20,000 items and with the published parameters."""
+    """Built, trained by a step and asked for a block of users, with the published parameters."""
     if name_of(model) in DENSE_BY_DEFINITION:
         pytest.skip(DENSE_BY_DEFINITION[name_of(model)])
     torch.manual_seed(0)
@@ -420,4 +420,4 @@ def test_nothing_of_the_size_of_a_whole_matrix_is_allocated(model: ModelClass, l
     assert block.shape == (64, ITEMS)
     largest, held = allocations(profiled)
     assert largest < BLOCK and held < BLOCKS, f"{largest / 1e6:.0f} MB at once, {held / 1e6:.0f} MB together"
-    assert peak < BLOCK
+    assert peak < BLOCK, f"{peak / 1e6:.0f} MB of NumPy"

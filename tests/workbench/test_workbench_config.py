@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import AliasChoices, Field, PositiveInt
 
 from workbench.config import (
     Document,
@@ -39,6 +40,8 @@ class Branch(Settings):
 class Tree(Settings):
     branch: Branch
     height: int = 3
+    girth: PositiveInt | tuple[PositiveInt, ...] | Literal["auto"] = 1
+    age: int = Field(0, validation_alias=AliasChoices("age", "years"))
 
 
 def document(tmp_path: Path, text: str) -> Document:
@@ -110,7 +113,43 @@ def test_an_unknown_key_inside_a_list_entry_is_held_against_the_keys_of_the_entr
 
 
 def test_a_key_that_resembles_nothing_is_answered_with_the_legal_keys(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "branch: {}\nzzz: 1\n").mend == "legal here: branch, height"
+    assert refusal(tmp_path, "branch: {}\nzzz: 1\n").mend == "legal here: age, branch, girth, height, years"
+
+
+@pytest.mark.parametrize(("given", "first"), [("years: 2\nage: 1", "age"), ("age: 1\nyears: 2", "age")])
+def test_two_spellings_of_one_key_are_said_to_be_one_key(tmp_path: Path, given: str, first: str) -> None:
+    error = refusal(tmp_path, f"branch: {{}}\n{given}\n")
+    assert error.what == "`years` is given twice, under two spellings"
+    assert error.mend == f"keep it or `{first}`"
+
+
+@pytest.mark.parametrize("rest", ["", ", spread: 3"])
+def test_a_tuple_inside_braces_that_yaml_splits_is_named_with_its_remedy(tmp_path: Path, rest: str) -> None:
+    with pytest.raises(UserError, match=r"the tuple of `branch\.mw` is split .* `0\.9\)` is read as a key") as caught:
+        document(tmp_path, f"height: 1\nbranch: {{lr: 1, mw: (0.1, 0.2,0.9){rest}}}\n")
+    assert caught.value.where == f"{tmp_path / 'tree.yml'}:2"
+    assert caught.value.mend == "inside {braces} quote a tuple: mw: '(0.1,0.2,0.9)'"
+    with pytest.raises(UserError, match="broken YAML") as caught:
+        document(tmp_path, "branch: {mw: ('a', 'b')}\n")
+    assert "inside {braces} quote a tuple" in str(caught.value.mend)
+
+
+@pytest.mark.parametrize("text", ["{a: (b), c: }", "{a: '(b', 'c)': }", "{a: (b, c: d)}", "{a, b)}", "\n  a: (1, 2)"])
+def test_other_brackets_inside_braces_are_let_through(tmp_path: Path, text: str) -> None:
+    assert isinstance(document(tmp_path, f"key: {text}\n").data["key"], dict)
+
+
+def test_an_unknown_key_with_a_bracket_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "branch:\n  '0.9)': 1\n").what == "unknown key `branch.0.9)`"
+
+
+@pytest.mark.parametrize(
+    ("value", "key"), [("0", "girth"), ("x", "girth"), ("[0, 10]", "girth.0"), ("[1, x]", "girth.1")]
+)
+def test_of_the_branches_of_a_union_the_one_that_reached_deepest_is_told(tmp_path: Path, value: str, key: str) -> None:
+    error = refusal(tmp_path, f"branch: {{}}\ngirth: {value}\n")
+    assert error.what.startswith(f"`{key}`: ")
+    assert error.where == f"{tmp_path / 'tree.yml'}:2"
 
 
 def test_a_wrong_type_names_key_line_and_value(tmp_path: Path) -> None:

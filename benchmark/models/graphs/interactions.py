@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -93,6 +95,18 @@ class InteractionGraph:
     def subgraph(self, kept: Tensor) -> InteractionGraph:
         """The graph of some of the edges, (E,) bool or their places in ascending order; its degrees are its own."""
         return InteractionGraph(self.n_users, self.n_items, self.users[kept], self.items[kept])
+
+
+def known_nodes(graph: InteractionGraph, known: Sequence[Tensor]) -> Tensor:
+    """(U + I, M) bool: whether users have items with features of modality m, then whether items have such features.
+
+    Parameters
+    ----------
+    known : one (I,) bool a modality.
+    """
+    items = torch.stack(list(known), dim=1)
+    users = graph.interactions() @ items.float() > 0
+    return torch.cat([users, items])
 
 
 def sample_edges(

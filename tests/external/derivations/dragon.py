@@ -17,7 +17,7 @@ CHANGES = {
     "top_k_users": 4,
     "l_w": 0.9,
 }
-VARIANTS = [{"n_layers": 2, "n_ui_layers": 1, "l_w": 0.0}, {"top_k": 40, "top_k_users": 40}]
+VARIANTS = [{"n_layers": 2, "n_ui_layers": 1, "l_w": 0.0}, {"top_k": 1_000_000, "top_k_users": 1_000_000}]
 
 
 def scores(model: Any, case: Any) -> np.ndarray:

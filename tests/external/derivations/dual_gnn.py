@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-PARAMS = {"factors": 3, "n_layers": 2, "top_k": 2, "l_w": 0.05}
-CHANGES = {"factors": 4, "n_layers": 1, "top_k": 4, "l_w": 0.9}
-VARIANTS = [{"n_layers": 1, "l_w": 0.0}, {"top_k": 40}]
+PARAMS = {"factors": 3, "n_layers": 2, "l_w": 0.05}
+CHANGES = {"factors": 4, "n_layers": 1, "top_k_users": 2, "top_k": 1, "l_w": 0.9}
+VARIANTS = [{"n_layers": 1, "top_k_users": 2, "l_w": 0.0}, {"top_k_users": 1_000_000}]
 
 
 def scores(model: Any, case: Any) -> np.ndarray:
     weights, users, items = encoded(model, case, model.params.n_layers)
     mixed = [sum(w * h[u] for w, h in zip(weights[u], users, strict=True)) for u in range(case.n_users)]
-    near = co_occurrence(case, model.params.top_k)
+    near = co_occurrence(case, model.params.top_k_users)
     whole = [mixed[u] + sum(share * mixed[v] for v, share in near[u].items()) for u in range(case.n_users)]
     return np.array([[e_u @ sum(h[i] for h in items) for i in range(case.n_items)] for e_u in whole])
 
