@@ -1,16 +1,19 @@
-"""Encoders of the interaction graph, modality by modality, each of which serves two models."""
+"""Encoders of the interaction graph by modality, each of which serves two models, and what else these share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import torch
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
-from benchmark.models.base import Features, TrainingData
+from benchmark.models.base import DotProductRecommender, Features, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, co_occurring_users
 from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.precision import single_or_more
+from benchmark.models.samplers import EdgeTriples, Triples
 
 
 def unit_features(data: TrainingData, features: Mapping[str, Features]) -> dict[str, Features]:
@@ -72,6 +75,55 @@ class CoOccurrence:
         return nn.functional.embedding_bag(
             self.users[users], single_or_more(vectors), mode="sum", per_sample_weights=self.weights[users]
         )
+
+
+class DualGraphRecommender(DotProductRecommender):
+    """What DualGNN and DRAGON have in common: users take over what those have with whom they share most items.
+
+    e_u = g_u + sum_v a_uv g_v        score(u, i) = e_u . e_i
+
+    loss = mean over (u, i, j) of -log sigmoid(score(u, i) - score(u, j))
+           + l_w (sum over m of the mean of P_m^2 + mean of logits^2)
+
+    Weights
+    -------
+    encoder : P_m, W_m, b_m and the logits.
+    """
+
+    class Params(TrainingParams, MultimodalParams):
+        """factors: F, of one modality. l_w: weight of the mean squares of preferences and logits."""
+
+        factors: PositiveInt = 64
+        l_w: NonNegativeFloat = 1e-3
+
+    scores_new_items = True
+
+    def __init__(self, params: Params, data: TrainingData, n_layers: int, top_k_users: int) -> None:
+        super().__init__()
+        self.params, self.data = params, data
+        self.modalities = data.take_modalities(params.wanted)
+        self.encoder = PreferenceEncoder(data, self.modalities, params.factors, n_layers)
+        self.co_occurrence = CoOccurrence(data, top_k_users)
+
+    def fused(self) -> tuple[Tensor, Tensor]:
+        """g of all users and e of all items, from one propagation."""
+        raise NotImplementedError
+
+    def sampler(self) -> EdgeTriples:
+        return EdgeTriples(self.data)
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        users, items = self.fused()
+        everyone = torch.arange(self.data.n_users, device=self.data.device)
+        return users + self.co_occurrence.means(users, everyone), items
+
+    def loss(self, batch: Triples) -> Tensor:
+        all_users, items = self.fused()
+        users = nn.functional.embedding(batch.users, all_users) + self.co_occurrence.means(all_users, batch.users)
+        positives = nn.functional.embedding(batch.positives, items)
+        negatives = nn.functional.embedding(batch.negatives, items)
+        ranking = bpr_loss((users * positives).sum(-1), (users * negatives).sum(-1))
+        return ranking + self.params.l_w * mean_squares(*self.encoder.preferences, self.encoder.logits)
 
 
 class SharedUserEncoder(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_array, vstack
 from torch import Tensor
 
-from benchmark.models.base import Histories, Scorer, TrainingData
+from benchmark.models.base import Histories, Params, Recommender, Scorer, TrainingData
 
 _BLOCK_ENTRIES = 1 << 22  # entries of a product held at a time, were all of them there
 
@@ -68,3 +68,25 @@ def linear_scorer(profiles: csr_array, weights: csr_array | np.ndarray, device: 
         return torch.from_numpy(product if isinstance(product, np.ndarray) else product.toarray()).to(device)
 
     return score
+
+
+class ItemWeights(Recommender):
+    """score(u, i) = sum over the items j that u has of W_ji; a user who is shown later needs nothing but the items.
+
+    Attributes
+    ----------
+    weights : W (I, I), made by the model's `__init__`; sparse, or dense where the model says so.
+    """
+
+    weights: csr_array | np.ndarray
+
+    def __init__(self, params: Params, data: TrainingData) -> None:
+        super().__init__()
+        self.params, self.data = params, data
+        self.interactions = interactions(data, data.n_items)
+
+    def scorer(self) -> Scorer:
+        return linear_scorer(self.interactions, self.weights, self.data.device)
+
+    def fold_in_scorer(self, histories: Histories) -> Scorer:
+        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)

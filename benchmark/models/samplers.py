@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmark.models.base import TrainingData
+from benchmark.models.graphs.interactions import InteractionGraph
 from workbench.errors import UserError
 
 
@@ -41,7 +42,7 @@ class Unseen:
         self._n_items = len(self.trained)
         self._counts, self._indptr = data.indptr.diff(), data.indptr
         places = torch.arange(len(data.items), device=data.device)
-        owners = torch.repeat_interleave(torch.arange(data.n_users, device=data.device), self._counts)
+        owners = InteractionGraph.of(data).users
         ranks = torch.searchsorted(self.trained, data.items)
         self._unseen_below = owners * self._n_items + ranks - (places - data.indptr[owners])
 
@@ -91,8 +92,8 @@ class Pairs:
     """Every training interaction once an epoch, shuffled, without negatives (BM3, SelfCF)."""
 
     def __init__(self, data: TrainingData) -> None:
-        numbers = torch.arange(data.n_users, device=data.device)
-        self._users, self._items = torch.repeat_interleave(numbers, data.indptr.diff()), data.items
+        graph = InteractionGraph.of(data)
+        self._users, self._items = graph.users, graph.items
 
     def epoch(self, generator: torch.Generator) -> Positives:
         """All pairs of one epoch, each (T,)."""

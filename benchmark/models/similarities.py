@@ -33,6 +33,13 @@ from benchmark.models.profiles import blocks, forget_self, largest, row_numbers,
 
 _K, _B = 1.2, 0.75  # of BM25
 
+# keys of published files that change nothing in either model
+WITHOUT_EFFECT = {
+    "seed": "nothing is drawn",
+    "implicit": "interactions are binary for every model",
+    "implementation": "there is one: sparse, in blocks",
+}
+
 
 class NeighbourParams(Params):
     """neighbors: kept of each row. similarity, weighting, shrink: see the module."""

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from benchmark.evaluation.ranking import top_k
 from benchmark.models import base
-from benchmark.models.base import Features, Histories, MultimodalParams, Recommender, Scorer, TrainingData
-from benchmark.models.profiles import interactions, linear_scorer
+from benchmark.models.base import Features, MultimodalParams, TrainingData
+from benchmark.models.profiles import ItemWeights
 
 _BLOCK_VALUES = 1 << 22  # similarities of one modality held at a time
 
 
-class AttributeItemKNN(Recommender):
+class AttributeItemKNN(ItemWeights):
     """`weights` (I, I) sparse: entry (j, i) is sim(i, j) for j in N(i)."""
 
     class Params(base.Params, MultimodalParams):
@@ -44,19 +44,10 @@ class AttributeItemKNN(Recommender):
     without_effect = {"seed": "nothing is drawn"}
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params = params
-        self.data = data
-        self._interactions = interactions(data, data.n_items)
+        super().__init__(params, data)
         trained = torch.bincount(data.items, minlength=data.n_items) > 0
         modalities = list(data.take_modalities(params.wanted).values())
         self.weights = _neighbours(modalities, trained, params).T.tocsr()
-
-    def scorer(self) -> Scorer:
-        return linear_scorer(self._interactions, self.weights, self.data.device)
-
-    def fold_in_scorer(self, histories: Histories) -> Scorer:
-        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
 
 
 def _neighbours(modalities: Sequence[Features], trained: Tensor, params: AttributeItemKNN.Params) -> csr_array:

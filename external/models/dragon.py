@@ -26,60 +26,34 @@ user with fewer than k such neighbours has those only; natural logarithm.
 
 from __future__ import annotations
 
-import torch
-from pydantic import NonNegativeFloat, PositiveInt
-from torch import Tensor, nn
+from pydantic import PositiveInt
+from torch import Tensor
 
-from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
-from benchmark.models.encoders import CoOccurrence, PreferenceEncoder
+from benchmark.models.base import TrainingData
+from benchmark.models.encoders import DualGraphRecommender
 from benchmark.models.graphs.item_graph import ItemGraphParams, frozen_item_graph
-from benchmark.models.losses import bpr_loss, mean_squares
-from benchmark.models.samplers import EdgeTriples, Triples
 
 
-class DRAGON(DotProductRecommender):
+class DRAGON(DualGraphRecommender):
     """P_m, W_m, b_m and the logits are those of `encoder`; a: `co_occurrence`; S: `item_graph`."""
 
-    class Params(TrainingParams, ItemGraphParams):
-        """factors: F, of one modality. n_layers: n. n_ui_layers: L. top_k_users: k. l_w: weight of the mean squares of
-        preferences and logits."""
+    class Params(DualGraphRecommender.Params, ItemGraphParams):
+        """n_layers: n. n_ui_layers: L. top_k_users: k."""
 
-        factors: PositiveInt = 64
         n_layers: PositiveInt = 1
         n_ui_layers: PositiveInt = 2
         top_k_users: PositiveInt = 40
-        l_w: NonNegativeFloat = 1e-3
 
-    scores_new_items = True
+    params: Params
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params, self.data = params, data
-        modalities = data.take_modalities(params.wanted)
-        self.encoder = PreferenceEncoder(data, modalities, params.factors, params.n_ui_layers)
-        self.item_graph = frozen_item_graph(data, modalities, params)
-        self.co_occurrence = CoOccurrence(data, params.top_k_users)
+        super().__init__(params, data, params.n_ui_layers, params.top_k_users)
+        self.item_graph = frozen_item_graph(data, self.modalities, params)
 
-    def sampler(self) -> EdgeTriples:
-        return EdgeTriples(self.data)
-
-    def concatenated(self) -> tuple[Tensor, Tensor]:
-        """g of all users and e of all items, both M F wide."""
+    def fused(self) -> tuple[Tensor, Tensor]:
+        """Both M F wide."""
         users, items = (each.flatten(1) for each in self.encoder())
         similar = items
         for _ in range(self.params.n_layers):
             similar = self.item_graph @ similar
         return users, items + similar
-
-    def vectors(self) -> tuple[Tensor, Tensor]:
-        users, items = self.concatenated()
-        everyone = torch.arange(self.data.n_users, device=self.data.device)
-        return users + self.co_occurrence.means(users, everyone), items
-
-    def loss(self, batch: Triples) -> Tensor:
-        all_users, items = self.concatenated()
-        users = nn.functional.embedding(batch.users, all_users) + self.co_occurrence.means(all_users, batch.users)
-        positives = nn.functional.embedding(batch.positives, items)
-        negatives = nn.functional.embedding(batch.negatives, items)
-        ranking = bpr_loss((users * positives).sum(-1), (users * negatives).sum(-1))
-        return ranking + self.params.l_w * mean_squares(*self.encoder.preferences, self.encoder.logits)

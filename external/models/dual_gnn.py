@@ -21,53 +21,25 @@ user with fewer than k such neighbours has those only; natural logarithm.
 
 from __future__ import annotations
 
-import torch
-from pydantic import AliasChoices, Field, NonNegativeFloat, PositiveInt
-from torch import Tensor, nn
+from pydantic import AliasChoices, Field, PositiveInt
+from torch import Tensor
 
-from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.encoders import CoOccurrence, PreferenceEncoder
-from benchmark.models.losses import bpr_loss, mean_squares
-from benchmark.models.samplers import EdgeTriples, Triples
+from benchmark.models.base import TrainingData
+from benchmark.models.encoders import DualGraphRecommender
 
 
-class DualGNN(DotProductRecommender):
+class DualGNN(DualGraphRecommender):
     """P_m, W_m, b_m and the logits are those of `encoder`; a: `co_occurrence`."""
 
-    class Params(TrainingParams, MultimodalParams):
-        """factors: F. n_layers: L. top_k_users: k. l_w: weight of the mean squares of preferences and logits."""
+    class Params(DualGraphRecommender.Params):
+        """n_layers: L. top_k_users: k."""
 
-        factors: PositiveInt = 64
         n_layers: PositiveInt = 2
         top_k_users: PositiveInt = Field(default=40, validation_alias=AliasChoices("top_k_users", "top_k"))
-        l_w: NonNegativeFloat = 1e-3
-
-    scores_new_items = True
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params, self.data = params, data
-        modalities = data.take_modalities(params.wanted)
-        self.encoder = PreferenceEncoder(data, modalities, params.factors, params.n_layers)
-        self.co_occurrence = CoOccurrence(data, params.top_k_users)
+        super().__init__(params, data, params.n_layers, params.top_k_users)
 
-    def sampler(self) -> EdgeTriples:
-        return EdgeTriples(self.data)
-
-    def mixed(self) -> tuple[Tensor, Tensor]:
-        """g of all users and e of all items."""
+    def fused(self) -> tuple[Tensor, Tensor]:
         users, items = self.encoder()
         return users.sum(dim=1), items.sum(dim=1)
-
-    def vectors(self) -> tuple[Tensor, Tensor]:
-        users, items = self.mixed()
-        everyone = torch.arange(self.data.n_users, device=self.data.device)
-        return users + self.co_occurrence.means(users, everyone), items
-
-    def loss(self, batch: Triples) -> Tensor:
-        all_users, items = self.mixed()
-        users = nn.functional.embedding(batch.users, all_users) + self.co_occurrence.means(all_users, batch.users)
-        positives = nn.functional.embedding(batch.positives, items)
-        negatives = nn.functional.embedding(batch.negatives, items)
-        ranking = bpr_loss((users * positives).sum(-1), (users * negatives).sum(-1))
-        return ranking + self.params.l_w * mean_squares(*self.encoder.preferences, self.encoder.logits)

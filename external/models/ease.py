@@ -22,12 +22,12 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_array
 
 from benchmark.models import base
-from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
-from benchmark.models.profiles import blocks, interactions, largest, linear_scorer, stacked
+from benchmark.models.base import TrainingData
+from benchmark.models.profiles import ItemWeights, blocks, largest, stacked
 from workbench.errors import UserError
 
 
-class EASE(Recommender):
+class EASE(ItemWeights):
     """B: `weights` (I, I), dense; sparse where only a neighbourhood is kept."""
 
     class Params(base.Params):
@@ -39,20 +39,11 @@ class EASE(Recommender):
     without_effect = {"seed": "nothing is drawn"}
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params = params
-        self.data = data
-        self._interactions = interactions(data, data.n_items)
+        super().__init__(params, data)
         _check_memory(data.n_items)
-        self.weights: np.ndarray | csr_array = _regression(self._interactions, params.l2_norm)
+        self.weights = _regression(self.interactions, params.l2_norm)
         if params.neighborhood != -1:
             self.weights = _largest_of_columns(self.weights, params.neighborhood)
-
-    def scorer(self) -> Scorer:
-        return linear_scorer(self._interactions, self.weights, self.data.device)
-
-    def fold_in_scorer(self, histories: Histories) -> Scorer:
-        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
 
 
 def _regression(seen: csr_array, l2_norm: float) -> np.ndarray:

@@ -11,30 +11,17 @@ Departure from the papers: the sum is not divided by that of all similarities of
 
 from __future__ import annotations
 
-from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
-from benchmark.models.profiles import interactions, linear_scorer
-from benchmark.models.similarities import Neighbourhood, NeighbourParams
+from benchmark.models.base import TrainingData
+from benchmark.models.profiles import ItemWeights
+from benchmark.models.similarities import WITHOUT_EFFECT, Neighbourhood, NeighbourParams
 
 
-class ItemKNN(Recommender):
+class ItemKNN(ItemWeights):
     """`weights` (I, I) sparse: entry (j, i) is sim(i, j) for j in N(i)."""
 
     Params = NeighbourParams
-    without_effect = {
-        "seed": "nothing is drawn",
-        "implicit": "interactions are binary for every model",
-        "implementation": "there is one: sparse, in blocks",
-    }
+    without_effect = WITHOUT_EFFECT
 
     def __init__(self, params: NeighbourParams, data: TrainingData) -> None:
-        super().__init__()
-        self.params = params
-        self.data = data
-        self._interactions = interactions(data, data.n_items)
-        self.weights = Neighbourhood(self._interactions.T.tocsr(), params).nearest().T.tocsr()
-
-    def scorer(self) -> Scorer:
-        return linear_scorer(self._interactions, self.weights, self.data.device)
-
-    def fold_in_scorer(self, histories: Histories) -> Scorer:
-        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
+        super().__init__(params, data)
+        self.weights = Neighbourhood(self.interactions.T.tocsr(), params).nearest().T.tocsr()

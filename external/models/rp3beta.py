@@ -18,11 +18,11 @@ from pydantic import NonNegativeFloat, PositiveInt
 from scipy.sparse import csr_array, diags_array
 
 from benchmark.models import base
-from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
-from benchmark.models.profiles import blocks, forget_self, interactions, largest, linear_scorer, row_numbers, stacked
+from benchmark.models.base import TrainingData
+from benchmark.models.profiles import ItemWeights, blocks, forget_self, largest, row_numbers, stacked
 
 
-class RP3beta(Recommender):
+class RP3beta(ItemWeights):
     """`weights` (I, I) sparse: w_ij."""
 
     class Params(base.Params):
@@ -36,17 +36,8 @@ class RP3beta(Recommender):
     without_effect = {"seed": "nothing is drawn"}
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params = params
-        self.data = data
-        self._interactions = interactions(data, data.n_items)
-        self.weights = _walks(self._interactions, params)
-
-    def scorer(self) -> Scorer:
-        return linear_scorer(self._interactions, self.weights, self.data.device)
-
-    def fold_in_scorer(self, histories: Histories) -> Scorer:
-        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
+        super().__init__(params, data)
+        self.weights = _walks(self.interactions, params)
 
 
 def _walks(seen: csr_array, params: RP3beta.Params) -> csr_array:

@@ -27,13 +27,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from benchmark.models import base
-from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
-from benchmark.models.profiles import blocks, forget_self, interactions, largest, linear_scorer, stacked
+from benchmark.models.base import TrainingData
+from benchmark.models.profiles import ItemWeights, blocks, forget_self, largest, stacked
 
 _SWEEPS, _TOLERANCE = 1000, 1e-8  # a few dozen sweeps are usual, even for so small a relative duality gap
 
 
-class SLIM(Recommender):
+class SLIM(ItemWeights):
     """W: `weights` (I, I) sparse."""
 
     class Params(base.Params):
@@ -46,19 +46,10 @@ class SLIM(Recommender):
     without_effect = {"seed": "nothing is drawn"}
 
     def __init__(self, params: Params, data: TrainingData) -> None:
-        super().__init__()
-        self.params = params
-        self.data = data
-        self._interactions = interactions(data, data.n_items)
+        super().__init__(params, data)
         with warnings.catch_warnings(), config_context(skip_parameter_validation=True):  # it takes longer than a solve
             warnings.simplefilter("ignore", ConvergenceWarning)  # they are counted
-            self.weights = _regressions(self._interactions, params)
-
-    def scorer(self) -> Scorer:
-        return linear_scorer(self._interactions, self.weights, self.data.device)
-
-    def fold_in_scorer(self, histories: Histories) -> Scorer:
-        return linear_scorer(interactions(histories, self.data.n_items), self.weights, self.data.device)
+            self.weights = _regressions(self.interactions, params)
 
 
 def _regressions(seen: csr_array, params: SLIM.Params) -> csr_array:

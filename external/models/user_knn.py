@@ -12,18 +12,14 @@ from __future__ import annotations
 
 from benchmark.models.base import Histories, Recommender, Scorer, TrainingData
 from benchmark.models.profiles import interactions, linear_scorer
-from benchmark.models.similarities import Neighbourhood, NeighbourParams
+from benchmark.models.similarities import WITHOUT_EFFECT, Neighbourhood, NeighbourParams
 
 
 class UserKNN(Recommender):
     """`neighbours` (U, U) sparse: entry (u, v) is sim(u, v) for v in N(u)."""
 
     Params = NeighbourParams
-    without_effect = {
-        "seed": "nothing is drawn",
-        "implicit": "interactions are binary for every model",
-        "implementation": "there is one: sparse, in blocks",
-    }
+    without_effect = WITHOUT_EFFECT
 
     def __init__(self, params: NeighbourParams, data: TrainingData) -> None:
         super().__init__()
