@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, Features, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, co_occurring_users
-from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.layers import Projections, item_weights, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.precision import single_or_more
 from benchmark.models.samplers import EdgeTriples, Triples
@@ -141,7 +141,7 @@ class SharedUserEncoder(nn.Module):
     def __init__(self, data: TrainingData, features: Mapping[str, Features], factors: int) -> None:
         super().__init__()
         self.factors, self.width = factors, 1 + len(features)
-        self.users, self.items = xavier(data.n_users, factors), xavier(data.n_items, factors)
+        self.users, self.items = xavier(data.n_users, factors), item_weights(data, factors)
         self.projections = Projections(unit_features(data, features), factors)
         self.fuse_users, self.fuse_items = (nn.Linear(self.width * factors, factors) for _ in range(2))
 

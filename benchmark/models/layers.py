@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from benchmark.models.base import Features
+from benchmark.models.base import Features, TrainingData
+from benchmark.models.graphs.interactions import InteractionGraph
 from benchmark.models.graphs.sparse import SparseMatrix
 from benchmark.models.precision import single_or_more
 
@@ -87,3 +88,22 @@ class ConcatenatedView(nn.Linear):
 def xavier(rows: int, columns: int) -> nn.Parameter:
     """A table (rows, columns) of trained weights, Xavier-uniform (Glorot and Bengio, AISTATS 2010)."""
     return nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, columns)))
+
+
+def item_weights(data: TrainingData, columns: int) -> nn.Parameter:
+    """(I, columns), Xavier-uniform; 0 for items without training rows, whose score is then of their features alone.
+
+    Such a row gets no gradient of its own, and as it was drawn it would be noise in the scores of a new item.
+    """
+    return _without_new_items(xavier(data.n_items, columns), data)
+
+
+def node_weights(data: TrainingData, columns: int) -> nn.Parameter:
+    """(U + I, columns) of users and items, Xavier-uniform; 0 for items without training rows, as in `item_weights`."""
+    return _without_new_items(xavier(data.n_users + data.n_items, columns), data)
+
+
+def _without_new_items(weights: nn.Parameter, data: TrainingData) -> nn.Parameter:
+    with torch.no_grad():
+        weights[-data.n_items :][InteractionGraph.of(data).item_degrees.cpu() == 0] = 0
+    return weights

@@ -13,7 +13,7 @@ from benchmark.models.base import DotProductRecommender, MultimodalParams, Train
 from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.graphs.interactions import InteractionGraph, known_nodes
 from benchmark.models.graphs.sparse import SparseMatrix
-from benchmark.models.layers import mean_of_layers, xavier
+from benchmark.models.layers import item_weights, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms, info_nce
 from benchmark.models.samplers import EdgeTriples, Triples
 
@@ -86,7 +86,7 @@ class ViewRecommender(DotProductRecommender):
         self.adjacency, self.interactions = graph.adjacency(), graph.interactions("symmetric")
         self.known = known_nodes(graph, known)
         self.user_embeddings = xavier(data.n_users, params.factors)
-        self.item_embeddings = xavier(data.n_items, params.factors)
+        self.item_embeddings = item_weights(data, params.factors)
 
     def side_views(self) -> list[Tensor]:
         """The views to fuse, each (U + I, F)."""

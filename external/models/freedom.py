@@ -33,7 +33,7 @@ from torch.nn.functional import embedding
 from benchmark.models.base import DotProductRecommender, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, SparseMatrix, sample_edges
 from benchmark.models.graphs.item_graph import ItemGraphParams, frozen_item_graph
-from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.layers import Projections, item_weights, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss
 from benchmark.models.samplers import EdgeTriples, Triples
 
@@ -65,7 +65,7 @@ class FREEDOM(DotProductRecommender):
         self.sampled = self.interactions
         self._sampled_adjacency = self.adjacency
         self.user_factors = xavier(data.n_users, params.factors)
-        self.item_factors = xavier(data.n_items, params.factors)
+        self.item_factors = item_weights(data, params.factors)
         self.projections = Projections(modalities, params.factors, trainable=params.compat == "trainable_features")
 
     def sampler(self) -> EdgeTriples:

@@ -36,7 +36,7 @@ from torch.nn import functional
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph, SparseMatrix, inner_products, softmax_by_row
 from benchmark.models.graphs.sparse import Pattern
-from benchmark.models.layers import Projections, xavier
+from benchmark.models.layers import Projections, node_weights, xavier
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.samplers import EdgeTriples, Triples
 
@@ -78,7 +78,7 @@ class GRCN(DotProductRecommender):
         self.seen = self.graph.interactions().pattern
         self.projections = Projections(data.take_modalities(params.wanted), params.factors_multimod)
         self.having = [self._edges_to(known) for known in self.projections.known]
-        self.ids = xavier(data.n_users + data.n_items, params.factors)
+        self.ids = node_weights(data, params.factors)
         self.preferences = nn.ParameterList(xavier(data.n_users, params.factors_multimod) for _ in self.having)
         self.confidences = None
         if params.weight_mode == "confid":

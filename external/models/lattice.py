@@ -45,7 +45,7 @@ from benchmark.models.graphs import (
 )
 from benchmark.models.graphs.neighbours import self_and_neighbours
 from benchmark.models.graphs.sparse import Pattern
-from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.layers import Projections, item_weights, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.samplers import DistinctUserTriples, EdgeTriples, Triples
 from benchmark.training.settings import LearningRateSchedule
@@ -82,7 +82,7 @@ class LATTICE(DotProductRecommender):
         self.adjacency = _doubly_divided(graph) if params.compat == "elliot" else graph.adjacency()
         self.initial = [neighbour_graph(data, each, params.top_k, "cosine") for each in modalities.values()]
         self.user_factors = xavier(data.n_users, params.factors)
-        self.item_factors = xavier(data.n_items, params.factors)
+        self.item_factors = item_weights(data, params.factors)
         self.projections = Projections(modalities, params.factors_multimod, trainable=params.compat is not None)
         self.modality_weights = nn.Parameter(torch.zeros(len(modalities)))
         self._nearest: list[Pattern] = []

@@ -45,7 +45,7 @@ from benchmark.models.base import DotProductRecommender, MultimodalParams, Train
 from benchmark.models.contrastive import ContrastiveParams
 from benchmark.models.graphs import InteractionGraph, normalised
 from benchmark.models.graphs.interactions import known_nodes
-from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.layers import Projections, item_weights, mean_of_layers, xavier
 from benchmark.models.losses import bpr_loss, frobenius_norms, log_sum_exp_of_products
 from benchmark.models.samplers import EdgeTriples, Triples
 
@@ -93,7 +93,7 @@ class LGMRec(DotProductRecommender):
         modalities, graph = data.take_modalities(params.wanted), InteractionGraph.of(data)
         self.adjacency, self.interactions = graph.adjacency(), graph.interactions()
         self.user_embeddings = xavier(data.n_users, params.factors)
-        self.item_embeddings = xavier(data.n_items, params.factors)
+        self.item_embeddings = item_weights(data, params.factors)
         self.projections = Projections(modalities, params.factors, bias=False)
         self.hyperedges = Projections(modalities, params.hyper_num, bias=False)
         for linear in [*self.projections.maps, *self.hyperedges.maps]:

@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from benchmark.models.base import DotProductRecommender, Features, MultimodalParams, TrainingData, TrainingParams
 from benchmark.models.graphs import InteractionGraph
-from benchmark.models.layers import xavier
+from benchmark.models.layers import node_weights, xavier
 from benchmark.models.losses import bpr_loss, mean_squares
 from benchmark.models.precision import single_or_more
 from benchmark.models.samplers import EdgeTriples, Triples
@@ -72,7 +72,7 @@ class MMGCN(DotProductRecommender):
         given = params.factors_multimod
         sizes = given if isinstance(given, tuple) else (given,) * len(modalities)
         self.messages = _Aggregation(params.aggregation, data)
-        self.ids = xavier(data.n_users + data.n_items, params.factors) if params.has_id else None
+        self.ids = node_weights(data, params.factors) if params.has_id else None
         self.modal = nn.ModuleList(
             _Modality(params, features, size) for features, size in zip(modalities.values(), sizes, strict=True)
         )

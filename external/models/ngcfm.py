@@ -19,7 +19,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData
-from benchmark.models.layers import ConcatenatedView, xavier
+from benchmark.models.layers import ConcatenatedView, node_weights, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.ngcf_layers import EmbeddingPropagation, PropagationParams
 from benchmark.models.samplers import DistinctUserTriples, Triples
@@ -41,7 +41,7 @@ class NGCFM(DotProductRecommender):
         super().__init__()
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
-        self.embeddings = xavier(data.n_users + data.n_items, params.factors)
+        self.embeddings = node_weights(data, params.factors)
         self.propagation = EmbeddingPropagation(data, params, [params.factors] * (params.n_layers + 1))
         self.user_tastes = xavier(data.n_users, params.factors)
         self.projection = ConcatenatedView(modalities, params.factors)

@@ -20,7 +20,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, Features, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.layers import xavier
+from benchmark.models.layers import item_weights, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.samplers import Triples, UniformUserTriples
 
@@ -46,7 +46,7 @@ class OriginalVBPR(DotProductRecommender):
         modalities = data.take_modalities(params.wanted).values()
         self.features = torch.cat([_of_unit_length(each) for each in modalities], dim=1)
         self.user_factors = xavier(data.n_users, params.factors)
-        self.item_factors = xavier(data.n_items, params.factors)
+        self.item_factors = item_weights(data, params.factors)
         self.item_biases = nn.Parameter(torch.zeros(data.n_items))
         self.user_tastes = xavier(data.n_users, params.factors_d)
         self.embedding = xavier(self.features.shape[1], params.factors_d)

@@ -21,7 +21,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from benchmark.models.base import DotProductRecommender, MultimodalParams, TrainingData, TrainingParams
-from benchmark.models.layers import ConcatenatedView, xavier
+from benchmark.models.layers import ConcatenatedView, item_weights, xavier
 from benchmark.models.losses import bpr_loss, half_squared_norms
 from benchmark.models.samplers import Triples, UniformUserTriples
 
@@ -45,7 +45,7 @@ class VBPR(DotProductRecommender):
         self.params, self.data = params, data
         modalities = data.take_modalities(params.wanted)
         self.user_factors = xavier(data.n_users, params.factors)
-        self.item_factors = xavier(data.n_items, params.factors)
+        self.item_factors = item_weights(data, params.factors)
         self.user_tastes = nn.Parameter(torch.empty(data.n_users, params.factors))
         (nn.init.normal_ if params.compat == "normal_theta" else nn.init.xavier_uniform_)(self.user_tastes)
         self.projection = ConcatenatedView(modalities, params.factors)

@@ -62,7 +62,7 @@ def test_freedom_prefers_edges_between_nodes_of_few() -> None:
     [
         (("visual", "textual"), (0.1, 0.9)),
         (("textual", "visual"), (0.9, 0.1)),
-        (("visual", "audio"), (0.1, 0.9)),
+        (("visual", "audio"), (0.5, 0.5)),
         (("audio",), (1.0,)),
         (("audio", "textual", "visual"), (1 / 3, 1 / 3, 1 / 3)),
     ],

@@ -29,6 +29,7 @@ import zoo_cases as zoo
 from safetensors.torch import load, save
 from torch.autograd.profiler import profile
 from zoo_cases import (
+    N_ITEMS,
     NEW_ITEMS,
     SETS,
     SUBSETS,
@@ -377,6 +378,19 @@ def test_new_items_are_scored_by_their_features_if_the_model_says_so_and_only_th
     again.load_state_dict(made.state_dict())
     difference = (scores(made, case) - scores(again, swapped))[:, new].abs()
     assert (difference.max(0).values > 1e-5).all() == model.scores_new_items, difference
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS.values() if model.scores_new_items], ids=name_of)
+def test_nothing_but_its_features_tells_a_new_item_from_another(model: ModelClass) -> None:
+    """Two items without training rows and with equal features begin alike: none has weights of its own that were drawn."""
+    case = tiny()
+    for name, values in case.features.items():
+        alike = values.copy()
+        alike[list(NEW_ITEMS)] = values[NEW_ITEMS[0]]
+        case = case.having(name, alike)
+    unranked = {"top_k": N_ITEMS} if "top_k" in model.Params.model_fields else {}  # of two neighbours as near, both
+    found = scores(fresh(model, case, params_of(model, **unranked)), case)[:, list(NEW_ITEMS)]
+    assert found[:, 0] == pytest.approx(found[:, 1], abs=1e-6)
 
 
 # --- memory

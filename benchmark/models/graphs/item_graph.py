@@ -16,7 +16,7 @@ from workbench.errors import UserError
 
 class ItemGraphParams(MultimodalParams):
     """top_k: items that an item is joined to, itself the first of them. mw: a weight a modality, in their order; by
-    default .1 and .9 of two (the .9 for `textual`, or for the second), and equal weights of others."""
+    default .9 of `textual` and .1 of the other where there are two and text is one of them, equal weights otherwise."""
 
     top_k: PositiveInt = 10
     mw: Annotated[tuple[NonNegativeFloat, ...] | None, Spelled] = None
@@ -43,6 +43,6 @@ def frozen_item_graph(data: TrainingData, modalities: Mapping[str, Features], pa
 
 
 def _published_weights(names: tuple[str, ...]) -> tuple[float, ...]:
-    if len(names) == 2:
+    if len(names) == 2 and "textual" in names:
         return (0.9, 0.1) if names[0] == "textual" else (0.1, 0.9)
     return (1 / len(names),) * len(names)
