@@ -41,7 +41,8 @@ def cosine_neighbours(features: Tensor, known: Tensor, k: int) -> Neighbours:
         lengths = torch.linalg.vector_norm(features, dim=1)
         reciprocal = torch.where(known & (lengths > 0), 1 / lengths.clamp(min=torch.finfo(lengths.dtype).tiny), 0)
         absent = (reciprocal == 0).nonzero().flatten()
-        items, similarities = [], []
+        items = torch.empty(n_items, k, dtype=torch.long, device=features.device)
+        similarities = reciprocal.new_empty(n_items, k)  # at once: what is kept between blocks would scatter the memory
         for rows in torch.arange(n_items, device=features.device).split(max(1, _BLOCK_BYTES // (4 * n_items))):
             block = (features[rows] * reciprocal[rows, None]) @ features.t()  # divided here: no copy of all features
             block *= reciprocal
@@ -49,9 +50,8 @@ def cosine_neighbours(features: Tensor, known: Tensor, k: int) -> Neighbours:
             block[torch.arange(len(rows), device=rows.device), rows] = -torch.inf
             nearest = torch.topk(block, k)
             found = (nearest.values > -torch.inf) & (reciprocal[rows, None] > 0)
-            items.append(nearest.indices.where(found, -1))
-            similarities.append(nearest.values.where(found, 0.0))
-        return Neighbours(torch.cat(items), torch.cat(similarities))
+            items[rows], similarities[rows] = nearest.indices.where(found, -1), nearest.values.where(found, 0.0)
+        return Neighbours(items, similarities)
 
 
 def neighbour_graph(
