@@ -12,6 +12,7 @@ from workbench.locks import Held, Lock
 
 RESULTS = Path("results")
 LOCK = ".lock"
+DERIVED = ".derived"  # beside the results folders of a data set: what their models compute once for all of them
 _GLANCE = 1.0  # seconds in which those who only look must be gone
 
 

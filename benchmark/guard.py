@@ -87,9 +87,22 @@ def inspect_mask(dataset: Dataset, mask: str) -> list[Finding]:
     users = len(used_codes(dataset.validation.users[judged]))
     text = (
         f"mask: train: {count:,} validation rows of {users:,} test users are not masked at test, where they can "
-        "only be misses (that is Elliot's and MMRec's protocol)"
+        "only be misses (that is Elliot's, MMRec's and Align-MacridVAE's protocol)"
     )
     return [Finding("validation_not_masked", count, text, part="validation")]
+
+
+def inspect_means(dataset: Dataset) -> list[Finding]:
+    """Users who have nothing to find at test: not judged here, and zeros in the means of Align-MacridVAE's training."""
+    judged = len(used_codes(dataset.test.users))
+    without = dataset.n_users - judged
+    if not without:
+        return []
+    text = (
+        f"test: {without:,} of {dataset.n_users:,} users have nothing to find and are left out of the means; "
+        f"Align-MacridVAE counts them as 0 in NDCG@100, Recall@20 and @50 (multiply by {judged / dataset.n_users:.6g})"
+    )
+    return [Finding("users_without_positives", without, text, False, "test")]
 
 
 @dataclass(frozen=True)

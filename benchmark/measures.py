@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.config import Experiment, ExperimentFile
-from benchmark.config.evaluation import Legacy, Mask
+from benchmark.config.evaluation import Mask
+from benchmark.config.legacy import PROTOCOLS, Legacy, LegacyProtocol
 from benchmark.data.dataset import Candidates
 from benchmark.evaluation.metrics import ACCURACY, METRICS, ComplexMetric, Metric, complex_schema, find_metric
 from workbench.config import located, validate
 from workbench.errors import UserError
 from workbench.files import sha256_file
-
-MMREC_DIGITS = 4
-_IN_MMREC = {"ndcg": "nDCG_binary", "map": "MAP_standard"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,16 @@ class Measures:
     fewest: int | None = None
 
     @property
+    def protocol(self) -> LegacyProtocol | None:
+        """What `legacy` stands for."""
+        return PROTOCOLS[self.legacy] if self.legacy else None
+
+    @property
+    def may_see_test(self) -> bool:
+        """Whether the protocol lets the test part choose, as that of another system may."""
+        return self.protocol is not None and self.protocol.chooses_on_test
+
+    @property
     def columns(self) -> list[str]:
         """`Metric@k` of every metric without arguments at every cutoff: what can choose."""
         return [f"{metric}@{k}" for k in self.cutoffs for metric in self.metrics]
@@ -58,12 +66,21 @@ class Measures:
 
     @property
     def default_monitor(self) -> str:
-        """What chooses where the file does not say: the first metric of accuracy, at the first cutoff.
+        """What chooses where the file does not say: what the legacy protocol chooses by, or the first metric of
+        accuracy, at the first cutoff.
 
         Raises
         ------
-        UserError : there is none.
+        UserError : there is none, or it is not computed.
         """
+        fixed = self.protocol and self.protocol.monitor
+        if fixed:
+            if fixed not in self.columns:
+                raise UserError(
+                    f"`legacy: {self.legacy}` chooses by {fixed}, which is not computed",
+                    mend="add the metric and the cutoff, or name a `validation_metric`",
+                )
+            return fixed
         for metric in self.metrics:
             if metric in ACCURACY:
                 return f"{metric}@{self.cutoffs[0]}"
@@ -96,7 +113,7 @@ class Measures:
             "cutoffs": self.cutoffs,
             "legacy": self.legacy,
             "side_information": sets[""] if list(sets) == [""] else sets,
-            "selection": "validation only" if self.legacy is None else f"as {self.legacy}; see the names of the rows",
+            "selection": f"as {self.legacy}; see the names of the rows" if self.may_see_test else "validation only",
         }
 
     def meaning(self, name: str) -> str:
@@ -106,7 +123,7 @@ class Measures:
         ------
         UserError : no such metric.
         """
-        return find_metric(_IN_MMREC.get(name.casefold(), name) if self.legacy == "mmrec" else name)
+        return find_metric(self.protocol.names.get(name.casefold(), name) if self.protocol else name)
 
 
 def plan_measures(file: ExperimentFile) -> Measures:
@@ -118,6 +135,7 @@ def plan_measures(file: ExperimentFile) -> Measures:
     """
     experiment, evaluation = file.experiment, file.experiment.evaluation
     legacy = evaluation.legacy
+    protocol = PROTOCOLS[legacy] if legacy else None
     measures = Measures(
         [],
         [],
@@ -125,8 +143,8 @@ def plan_measures(file: ExperimentFile) -> Measures:
         experiment.top_k,
         evaluation.relevance_threshold,
         evaluation.mask or ("train" if legacy else "train+val"),
-        evaluation.candidates or ("all" if legacy == "mmrec" else "train"),
-        MMREC_DIGITS if legacy == "mmrec" else None,
+        evaluation.candidates or (protocol.candidates if protocol else "train"),
+        protocol.digits if protocol else None,
         legacy,
     )
     at = ("experiment", "evaluation")

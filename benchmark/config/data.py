@@ -20,6 +20,7 @@ _NEEDED = {
     "dataset": ("dataset_path",),
     "hierarchy": ("root_folder",),
     "mmrec": ("dataset_path",),
+    "recom_data": ("dataset_path",),
 }
 _OPTIONAL = {"fixed": ("validation_path", "validation_input_path", "test_input_path")}
 _PATHS = sorted({key for keys in (*_NEEDED.values(), *_OPTIONAL.values()) for key in keys})
@@ -79,6 +80,7 @@ class DataConfig(TableSettings):
     dataset : one table that `splitting` cuts.
     hierarchy : Elliot's tree of folds below `root_folder`.
     mmrec : a `.inter` file, or its folder, whose column x_label is the split.
+    recom_data : a data folder of Align-MacridVAE; its features are loaded where `side_information` is left out.
 
     missing_rate : share of the items whose features are taken away, or several shares: an axis of the experiment.
     missing_items : whether all modalities lose those of the same items, or each of its own (`independent`).
@@ -87,7 +89,7 @@ class DataConfig(TableSettings):
 
     model_config = ConfigDict(populate_by_name=False)  # `feature_sets` is no key of the file
 
-    strategy: Literal["fixed", "dataset", "hierarchy", "mmrec"]
+    strategy: Literal["fixed", "dataset", "hierarchy", "mmrec", "recom_data"]
     dataset_path: str | None = None
     train_path: str | None = None
     validation_path: str | None = None
@@ -110,7 +112,9 @@ class DataConfig(TableSettings):
                 raise ValueError(f"the strategy {self.strategy} does not read {key}")
         if self.validation_input_path is not None and self.validation_path is None:
             raise ValueError("validation_input_path needs validation_path")
-        if self.strategy in ("hierarchy", "mmrec"):
+        if self.strategy == "recom_data" and "duplicates" in self.model_fields_set:
+            raise ValueError("the strategy recom_data takes no duplicates: its rows are pairs, and a pair counts once")
+        if self.strategy in ("hierarchy", "mmrec", "recom_data"):
             for key in ("format", "columns", "separator"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"the strategy {self.strategy} knows its files and takes no {key}")
@@ -130,6 +134,11 @@ class DataConfig(TableSettings):
                 "run one experiment for each, or take another policy"
             )
         return self
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether what is read has a validation part for certain."""
+        return self.validation_path is not None or self.strategy == "recom_data"
 
     @property
     def side_information(self) -> list[SideInformation]:

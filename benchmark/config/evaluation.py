@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
+from benchmark.config.legacy import PROTOCOLS, Legacy
 from benchmark.config.slices import SliceSettings
 from benchmark.data.dataset import Candidates
 from workbench.config import Settings, as_list
 
 Mask = Literal["train", "train+val"]
-Legacy = Literal["elliot", "mmrec"]
 
 _TESTS = ("paired_ttest", "wilcoxon_test", "permutation_test", "bootstrap_test")
 
@@ -49,9 +49,9 @@ class Evaluation(Settings):
 
     @model_validator(mode="after")
     def _legacy_stands_alone(self) -> Evaluation:
-        wanted = {"elliot": ("train", "train"), "mmrec": ("train", "all")}
         if self.legacy is not None:
-            for key, value in zip(("mask", "candidates"), wanted[self.legacy], strict=True):
+            wanted = {"mask": "train", "candidates": PROTOCOLS[self.legacy].candidates}
+            for key, value in wanted.items():
                 if getattr(self, key) not in (None, value):
                     raise ValueError(f"`legacy: {self.legacy}` means `{key}: {value}`; remove one of the two")
         return self

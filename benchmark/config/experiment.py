@@ -16,6 +16,7 @@ from benchmark.config.executor import ExecutorSettings
 from benchmark.config.feature_sets import read_feature_sets
 from benchmark.config.foreign import set_aside
 from benchmark.config.meta import Meta
+from benchmark.config.own_features import with_own_features
 from benchmark.config.prefiltering import Prefiltering
 from benchmark.config.sampling import NegativeSampling
 from benchmark.config.splitting import Splitting
@@ -90,7 +91,7 @@ class Experiment(Settings):
             raise ValueError(f"cutoff {max(self.cutoffs)} is larger than top_k {self.top_k}")
         data = self.data_config
         if self.splitting is not None:
-            self.splitting.check_data(data.strategy, data.validation_path is not None)
+            self.splitting.check_data(data.strategy, data.has_validation)
         elif data.strategy == "dataset":
             raise ValueError("the strategy dataset needs a `splitting` block")
         if data.strategy != "dataset" and self.prefiltering:
@@ -202,7 +203,8 @@ def read_experiment_configs(path: str | Path, overrides: Iterable[tuple[str, str
         if isinstance(data, dict) and "side_information" in data:
             here = (*at, "data_config", "side_information")
             data["side_information"] = read_feature_sets(data["side_information"], document, here)
-    experiments = [validate(Experiment, each, document, at) for each in _one_each(block, document)]
+    each_alone = _one_each(block, document)
+    experiments = [validate(Experiment, with_own_features(each, document), document, at) for each in each_alone]
     models = [_model_block(name, given or {}, document) for name, given in experiments[0].models.items()]
     files = []
     for experiment in experiments:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, field_validator, model_validator
 from benchmark.data.raw_ids import Numbering
 from workbench.config import Settings, as_list
 
-_OWN_NAMES = ("all", "user_activity", "item_popularity", "new_items", "modality_coverage")
+OWN_NAMES = ("all", "user_activity", "item_popularity", "new_items", "modality_coverage")
 
 
 class ClusterFile(Settings):
@@ -73,7 +73,7 @@ class SliceSettings(Settings):
     @model_validator(mode="after")
     def _distinct_names(self) -> SliceSettings:
         labels = [cluster.label for cluster in (*self.users, *self.items)]
-        twice = [label for label in labels if labels.count(label) > 1 or label in _OWN_NAMES]
+        twice = [label for label in labels if labels.count(label) > 1 or label in OWN_NAMES]
         if twice:
             raise ValueError(f"two slices are called {twice[0]!r}: give one a `name`")
         return self

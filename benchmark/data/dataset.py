@@ -98,7 +98,8 @@ def build_dataset(parts: Parts, binarize: bool = False, candidates: Candidates =
     Parameters
     ----------
     binarize : every rating becomes 1.
-    candidates : `train`: the items of the training part; `all`: those of every part.
+    candidates : `train`: the items of the training part; `all`: those of every part, and of the catalogue if there is
+        one.
 
     Raises
     ------
@@ -109,7 +110,8 @@ def build_dataset(parts: Parts, binarize: bool = False, candidates: Candidates =
     everything = {name: part for name, part in {"train": parts.train, **held_out, **inputs}.items() if part is not None}
     known = [part for part in (parts.train, *inputs.values()) if part is not None]
     users = number_ids((part.user_ids, part.users) for part in known)
-    items = number_ids((part.item_ids, part.items) for part in everything.values())
+    catalogue = [] if parts.items is None else [(parts.items, np.arange(len(parts.items)))]
+    items = number_ids([*((part.item_ids, part.items) for part in everything.values()), *catalogue])
     n_items = len(items) if candidates == "all" else len(used_codes(parts.train.items))
     csr = {name: _encode(name, part, users, items, binarize) for name, part in everything.items()}
     return Dataset(

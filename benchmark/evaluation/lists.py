@@ -51,7 +51,8 @@ class Lists:
         """
         if self.ranking.full is None:
             raise UserError(
-                "AUC, GAUC, LAUC, MAE, MSE and RMSE need the scores of all candidates, and there are only lists",
+                "AUC, GAUC, LAUC, MAP_longest, MAE, MSE and RMSE need the scores of all candidates, and there are only "
+                "lists",
                 mend="leave these metrics out",
             )
         return self.ranking.full

@@ -13,6 +13,7 @@ from benchmark.config import ExperimentFile
 from benchmark.experiment.fold import Fold, Shelf
 from benchmark.experiment.judges import Judges
 from benchmark.experiment.rows import Row, conditions_of
+from benchmark.folder import DERIVED
 from benchmark.load.interactions import Splits, seeds_of
 from benchmark.load.negatives import write_negatives
 from benchmark.measures import Measures
@@ -40,15 +41,16 @@ class Bench:
         self.file, self.measures, self.folder = file, measures, folder
         reporting_code()  # now: the sources may be edited while the sweep runs
         self._device = device
-        self.chosen_on_test = measures.legacy is not None and splits[0][0].validation is None
+        self.chosen_on_test = measures.may_see_test and splits[0][0].validation is None
         shelf, files = Shelf(), [file.under_seed(seed) for seed in seeds_of(file, splits)]
+        store = folder.parent.absolute() / DERIVED  # workers need not have this process's current folder
         judges = [
             [Judges(own, dataset, measures, device, self.chosen_on_test) for dataset in inner]
             for own, inner in zip(files, splits, strict=True)
         ]
         self._folds = {
             condition: [
-                [Fold(own, each, condition, device, shelf) for each in inner]
+                [Fold(own, each, condition, device, shelf, store) for each in inner]
                 for own, inner in zip(files, judges, strict=True)
             ]
             for condition in conditions_of(file)

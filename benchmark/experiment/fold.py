@@ -6,11 +6,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 import torch
 
 from benchmark.config import ExperimentFile, SideInformation
+from benchmark.config.slices import OWN_NAMES
 from benchmark.data.modalities import Modality
 from benchmark.evaluation import Evaluator
 from benchmark.evaluation.slices import Slice
@@ -98,13 +100,20 @@ class Fold:
     file : under the seed of the split.
     judges : of the split.
     condition : what is read of its items.
+    store : the folder of what models derive from features once for all runs.
     """
 
     def __init__(
-        self, file: ExperimentFile, judges: Judges, condition: Condition, device: torch.device, shelf: Shelf
+        self,
+        file: ExperimentFile,
+        judges: Judges,
+        condition: Condition,
+        device: torch.device,
+        shelf: Shelf,
+        store: Path,
     ) -> None:
         self._file, self.judges, self.dataset = file, judges, judges.dataset
-        self._condition, self._device, self._shelf = condition, device, shelf
+        self._condition, self._device, self._shelf, self._store = condition, device, shelf, store
 
     @property
     def user_ids(self) -> Sequence[str]:
@@ -155,6 +164,11 @@ class Fold:
         modalities = self.modalities if settings.modality_coverage else []
         return build_slices(settings, self.dataset, modalities, self._file.path, self.judges.raw_ids)
 
+    @property
+    def item_groupings(self) -> list[Slice]:
+        """Those of them that a file makes of the items, as by genre."""
+        return [each for each in self.slices if each.of == "items" and each.name not in OWN_NAMES]
+
     @cached_property
     def slices_digest(self) -> str:
         """Hash of what the groups are, not of how they were asked for."""
@@ -163,7 +177,7 @@ class Fold:
     def load_split(self) -> TrainingData:
         """The training part on the device, without features."""
         dataset = self.dataset
-        return device_data(dataset.n_users, dataset.n_items, dataset.train, [], self._device)
+        return device_data(dataset.n_users, dataset.n_items, dataset.train, [], self._device, self._store)
 
     def load_table(self, side: SideInformation) -> Table:
         """Read the features of a loader, and put them on the device."""

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.config.legacy import MMREC_DIGITS
 from benchmark.evaluation import Ranking
 from benchmark.evaluation.slices import SliceRow
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.figures import Opened, keep, open_ranking
 from benchmark.experiment.fold import Fold
 from benchmark.experiment.lists import example_lists, write_lists
+from benchmark.experiment.portraits import draw_portrait
 from benchmark.experiment.rows import stem_of
 from benchmark.experiment.tuning import Chosen, Tuned
-from benchmark.measures import MMREC_DIGITS
 from benchmark.models.base import Recommender
+from benchmark.reports.portrait import ShownPortrait
 from benchmark.reports.report import ModelResult, Replicate
 from benchmark.search.running import free_memory, out_of_memory
 from benchmark.search.sweep import Sweep
@@ -54,14 +56,20 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
     if record is None or not _as_written(files, record):
         opened: list[list[Opened]] = [[] for _ in tuned.replicates]
         lists: Lists = {}
+        portrait: dict[str, Any] | None = None
         for fold, place, trial in _places(tuned):
             stage = bench.folds(row)[fold][place // seeds]
-            ranking = _rank(stage, sweep.restore(trial, row.name))
+            model = sweep.restore(trial, row.name)
+            ranking = _rank(stage, model)
             opened[fold].append(open_ranking(stage, ranking, bench.measures.threshold))
             lists = lists or example_lists(ranking, stage)
+            if (fold, place) == (0, 0):
+                portrait = draw_portrait(model, stage, row.name)
             if f"recs {fold} {place}" in files:
                 write_lists(files[f"recs {fold} {place}"], ranking, stage)
-        record = {"row": row.name, "protocol": protocol, "lists": lists, **keep(files["per_user"], opened)}
+            del model  # before the next one is restored
+        record = {"row": row.name, "protocol": protocol, "lists": lists, "portrait": portrait}
+        record |= keep(files["per_user"], opened)
         record["sha256"] = {name: sha256_file(path) for name, path in files.items()}
         bench.journal.append("test", key, record)
     identities = [
@@ -81,6 +89,7 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
         trials=[record for choice in tuned.choices for tried in choice.tried for record in tried],
         further=[record for choice in tuned.choices for record in choice.further],
         replicates=identities,
+        portrait=None if record["portrait"] is None else ShownPortrait(**record["portrait"]),
         **figures_of(record),
     )
     return Judged(result, record["lists"], list(files.values()))

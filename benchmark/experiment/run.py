@@ -22,7 +22,7 @@ from benchmark.experiment.reporting import build_report
 from benchmark.experiment.rows import Row, refuse_same_files, rows_of
 from benchmark.experiment.tuning import Tuned, tune
 from benchmark.folder import RESULTS, alone_in
-from benchmark.guard import Figures, Finding, inspect_figures, inspect_mask, tell
+from benchmark.guard import Figures, Finding, inspect_figures, inspect_mask, inspect_means, tell
 from benchmark.load import check_sources, load_splits
 from benchmark.measures import Measures, plan_measures
 from benchmark.reports import render, write_files
@@ -115,6 +115,8 @@ def _prepare(planned: _Planned, name: str) -> _Setting:
     first = splits[0][0]
     _refuse_blind_choice(file, measures, planned.plans, first)
     remarks = inspect_mask(first, measures.mask)
+    if measures.legacy == "align_macridvae":
+        remarks += inspect_means(first)
     tell(remarks)
     folder = RESULTS / file.experiment.dataset / name
     bench = Bench(file, splits, measures, pick_device(file.experiment.gpu), folder)
@@ -214,14 +216,14 @@ def _refuse_blind_choice(file: ExperimentFile, measures: Measures, plans: list[P
     if dataset.validation is not None:
         return
     for plan in plans:
-        if plan.count > 1 and measures.legacy is None:
+        if plan.count > 1 and not measures.may_see_test:
             raise UserError(
                 f"{plan.block.name} has {plan.count} configurations and there is no validation split "
                 "to choose by (the test split is never used for that)",
                 where=file.document.path,
                 mend="add validation_path or validation_splitting, or give single values",
             )
-    if measures.legacy is None:
+    if not measures.may_see_test:
         logger.warning("no validation split: every model is trained for all its epochs and judged once")
     else:
         logger.warning(

@@ -11,6 +11,7 @@ from loguru import logger
 
 from benchmark.config import ExperimentFile, SideInformation
 from benchmark.data.dataset import Csr, Dataset
+from benchmark.data.formats import recom_data
 from benchmark.data.interactions import Interactions
 from benchmark.data.modalities import (
     Matrix,
@@ -63,7 +64,8 @@ def drop_items_without_features(
     if not dropping:
         return parts
     given = (parts.train, parts.validation, parts.test, parts.validation_input, parts.test_input)
-    items = sorted({item for part in given if part is not None for item in part.item_ids[used_codes(part.items)]})
+    used = {item for part in given if part is not None for item in part.item_ids[used_codes(part.items)]}
+    items = sorted(used | set([] if parts.items is None else parts.items))
     seed = file.experiment.random_seed
     lacking: np.ndarray = np.zeros(len(items), dtype=bool)
     for side in dropping:
@@ -87,6 +89,8 @@ def _reviews(rows: Rows, train: Interactions, items: list[str]) -> Reviews:
 
 def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> Rows:
     path = file.path(side.path)
+    if side.ids is None and _is_of_recom_data(file, path):
+        return recom_data.open_features(path)
     rows = open_source(path, None if side.ids is None else file.path(side.ids), verify)
     if side.source == "items" and is_pair_table(rows.table):
         raise UserError(
@@ -96,6 +100,15 @@ def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> R
         )
     _refuse_raw_numbers(file, rows, path)
     return rows
+
+
+def _is_of_recom_data(file: ExperimentFile, path: Path) -> bool:
+    """Whether a matrix lies in the data folder of Align-MacridVAE that the parts come from."""
+    config = file.experiment.data_config
+    if config.strategy != "recom_data" or path.suffix != ".npy" or path.is_dir():
+        return False
+    assert config.dataset_path is not None
+    return path.parent.resolve() == file.path(config.dataset_path).resolve()
 
 
 def _refuse_raw_numbers(file: ExperimentFile, rows: Rows, path: Path) -> None:

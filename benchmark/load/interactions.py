@@ -12,6 +12,7 @@ from benchmark.config import ExperimentFile
 from benchmark.data.dataset import Candidates, Dataset, build_dataset
 from benchmark.data.formats.elliot import read_hierarchy
 from benchmark.data.formats.mmrec import read_labelled
+from benchmark.data.formats.recom_data import read_recom_data
 from benchmark.data.interactions import Interactions, read_interactions, write_interactions
 from benchmark.data.prefilters import apply_prefilters
 from benchmark.data.splitters import Draws, Parts, hold_out
@@ -131,6 +132,9 @@ def _ready(file: ExperimentFile) -> list[list[Parts]]:
         assert config.root_folder is not None
         warn_of_changes(file.path(config.root_folder).parent)
         return read_hierarchy(file.path(config.root_folder), config.duplicates)
+    if config.strategy == "recom_data":
+        assert config.dataset_path is not None
+        return [[read_recom_data(file.path(config.dataset_path))]]
     if config.strategy == "mmrec":
         assert config.dataset_path is not None
         return [[read_labelled(file.path(config.dataset_path), config.duplicates)]]

@@ -8,10 +8,12 @@ from benchmark.models.base import (
     TrainingParams,
 )
 from benchmark.models.losses import bpr_loss, half_squared_norms
+from benchmark.models.portrait import Portrait
 from benchmark.models.samplers import Triples, UniformUserTriples
 
 __all__ = [
     "DotProductRecommender",
+    "Portrait",
     "Recommender",
     "TrainedRecommender",
     "TrainingData",

@@ -7,9 +7,10 @@ A model is given `TrainingData` (interactions and features on the device) and it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
@@ -18,7 +19,9 @@ from torch import Tensor, nn
 
 from benchmark.data.dataset import Csr
 from benchmark.data.modalities import Modality
+from benchmark.kept import keep
 from benchmark.models.lasting import lasting_property
+from benchmark.models.portrait import Portrait
 from benchmark.training.settings import EarlyStopping, LearningRateSchedule, NonNegative
 from workbench.config import Settings, literal, nearest
 from workbench.errors import UserError
@@ -70,6 +73,7 @@ class TrainingData:
     n_users, n_items : sizes of the universe; users and items are numbered from 0.
     indptr, items : the training part as CSR, int64; user u has `items[indptr[u]:indptr[u + 1]]`, ascending.
     features : the modalities of the experiment by name.
+    store : the folder of what lasts longer than this process, None for nothing.
     """
 
     n_users: int
@@ -77,6 +81,7 @@ class TrainingData:
     indptr: Tensor
     items: Tensor
     features: Mapping[str, Features]
+    store: Path | None = None
     _derived: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def derived(self, key: str, make: Callable[[], Derived]) -> Derived:
@@ -91,6 +96,21 @@ class TrainingData:
                 self._derived[key] = make()
         made: Derived = self._derived[key]
         return made
+
+    def kept(self, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The tensors that `make` returns, made once for all processes and all later runs on this data set.
+
+        Parameters
+        ----------
+        key : names everything that they depend on: hashes of features, options, the code that makes them, and of the
+            interactions, where they matter.
+        """
+
+        def found() -> dict[str, Tensor]:
+            made = make() if self.store is None else keep(self.store, key, make)
+            return {name: value.to(self.device) for name, value in made.items()}
+
+        return self.derived(f"kept {key}", found)
 
     @property
     def device(self) -> torch.device:
@@ -159,7 +179,12 @@ def device_histories(shown: Csr, n_items: int, device: torch.device) -> Historie
 
 
 def device_data(
-    n_users: int, n_items: int, train: Csr, modalities: list[Modality], device: torch.device
+    n_users: int,
+    n_items: int,
+    train: Csr,
+    modalities: list[Modality],
+    device: torch.device,
+    store: Path | None = None,
 ) -> TrainingData:
     """Put a training part and features on a device, once an experiment."""
     features = {
@@ -169,7 +194,7 @@ def device_data(
         for modality in modalities
     }
     indptr, items = (torch.from_numpy(array).to(device) for array in (train.indptr, train.items))
-    return TrainingData(n_users, n_items, indptr, items, features)
+    return TrainingData(n_users, n_items, indptr, items, features, store)
 
 
 class Params(Settings):
@@ -309,6 +334,14 @@ class Recommender(nn.Module):
         """Scores (B, I) of all items for the users (B,)."""
         return self.scorer()(users)
 
+    def portrait(self) -> Portrait | None:
+        """What the report shows of the model beside its figures; None for nothing.
+
+        Asked for once, of the chosen configuration under its first seed, in evaluation mode and without gradients. The
+        model was made anew and its `state_dict` put in: what a portrait tells of the training must be in there.
+        """
+        return None
+
 
 class TrainedRecommender(Recommender):
     """A model with weights.
@@ -327,6 +360,10 @@ class TrainedRecommender(Recommender):
     def loss(self, batch: Any) -> Tensor:
         """The scalar to minimise over one batch of the sampler."""
         raise NotImplementedError
+
+    def undecayed(self) -> Iterable[nn.Parameter]:
+        """Weights that `weight_decay` does not reach."""
+        return ()
 
     def on_epoch_start(self, epoch: int, generator: torch.Generator) -> None:
         """Called before the batches of epoch 1, 2, ...; the place for redrawn graphs and schedules."""

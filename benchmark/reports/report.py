@@ -14,6 +14,7 @@ from scipy import special
 from benchmark.evaluation.significance import Comparison
 from benchmark.evaluation.slices import SliceRow
 from benchmark.guard import Finding
+from benchmark.reports.portrait import ShownPortrait
 from workbench.errors import UserError
 from workbench.files import read_json, write_json
 from workbench.numbers import Number
@@ -51,6 +52,7 @@ class ModelResult:
     system : of the metrics without per-user values, one number a replicate.
     slices : figures of groups of users and items.
     further : records of the chosen configuration under its further seeds, those that are not among `trials`.
+    portrait : what the model shows of itself, None for nothing.
     """
 
     row: str
@@ -68,6 +70,7 @@ class ModelResult:
     system: dict[str, list[Number]]
     slices: list[SliceRow]
     further: list[Record] = field(default_factory=list)
+    portrait: ShownPortrait | None = None
 
     @property
     def repeats(self) -> int:

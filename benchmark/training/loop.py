@@ -93,7 +93,7 @@ def fit(
     check_precision(params.precision, device)
     precision = autocast(params.precision, device)
     generator = torch.Generator(device).manual_seed(params.seed)
-    optimiser = build_optimiser(params, weights)
+    optimiser = build_optimiser(params, model)
     scaler = torch.amp.GradScaler(device.type, enabled=params.precision == "fp16")
     stopper = None if params.early_stopping is None else Stopper(params.early_stopping, monitor)
     run = Run(model, optimiser, scaler, generator, stopper)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from loguru import logger
 
-from benchmark.data.formats import mmrec, recbole
+from benchmark.data.formats import mmrec, recbole, recom_data
 from benchmark.data.formats.layout import Layout
 from benchmark.data.interactions import Duplicates, Interactions, read_interactions
 from benchmark.data.splitters import Parts
@@ -66,6 +66,8 @@ def read_bundle(form: str, path: Path, duplicates: Duplicates, layout: Layout) -
         return _mmrec(path, duplicates)
     if form == "recbole":
         return _recbole(path, duplicates, layout)
+    if form == "recom_data":
+        return _recom_data(path)
     if form == "elliot":
         from bottega.data.elliot_folder import read_elliot
 
@@ -111,6 +113,21 @@ def _mmrec(path: Path, duplicates: Duplicates) -> Bundle:
         ids = [known[str(row)] if known is not None else str(row) for row in rows]
         vectors += _as_vectors("mmrec", f"{name}_feat", ids, matrix[rows], where)
     return Bundle({"from": "mmrec", "path": str(path)}, interactions, vectors)
+
+
+def _recom_data(folder: Path) -> Bundle:
+    """A pair that stands twice counts once, whatever `--duplicates` says: rows have nothing else to choose by."""
+    parts = recom_data.read_recom_data(folder)
+    vectors = []
+    for name in recom_data.MATRICES.values():
+        if recom_data.is_blank(folder / name):
+            continue
+        rows = recom_data.open_features(folder / name)
+        items = list(rows.table.row_of)
+        vectors += _as_vectors(
+            "recom_data", name.removeprefix("embed_").removesuffix(".npy"), items, rows.gather(items)[0], folder / name
+        )
+    return Bundle({"from": "recom_data", "path": str(folder)}, parts, vectors)
 
 
 def _recbole(path: Path, duplicates: Duplicates, layout: Layout) -> Bundle:

@@ -15,6 +15,7 @@ class Target(str, Enum):
     mmrec = "mmrec"
     recbole = "recbole"
     elliot = "elliot"
+    recom_data = "recom_data"
 
 
 def export_data(

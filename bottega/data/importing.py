@@ -15,6 +15,7 @@ class Source(str, Enum):
     mmrec = "mmrec"
     recbole = "recbole"
     elliot = "elliot"
+    recom_data = "recom_data"
     adjacency = "adjacency"
     cornac = "cornac"
     tsv = "tsv"

@@ -44,7 +44,7 @@ def layout_of(form: str, columns: str, separator: str) -> Layout:
         raise UserError(what, where="--columns", mend="write e.g. user=reviewerID,item=asin,rating=3")
     try:
         settings = TableSettings(
-            format=None if form == "elliot" else form,
+            format=None if form in ("elliot", "recom_data") else form,
             columns=ColumnNames.model_validate(named) if named else None,
             separator=separator or None,
         )
@@ -55,6 +55,6 @@ def layout_of(form: str, columns: str, separator: str) -> Layout:
         raise UserError(
             what, where="--columns" if named else "--separator", mend="write e.g. user=reviewerID,item=asin,rating=3"
         ) from None
-    if form in ("mmrec", "elliot") and (named or separator):
+    if form in ("mmrec", "elliot", "recom_data") and (named or separator):
         raise UserError(f"{form} knows its files", where="--columns, --separator", mend="leave them out")
     return settings.layout()

@@ -1,4 +1,4 @@
-"""Writing a split data folder in the form of MMRec, RecBole or Elliot."""
+"""Writing a split data folder in the form of MMRec, RecBole, Elliot or Align-MacridVAE."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 from loguru import logger
 
+from benchmark.data.formats import recom_data
 from benchmark.data.formats.mmrec import ITEM_MAP, LABELS, USER_MAP
 from benchmark.data.interactions import Interactions, write_interactions
 from benchmark.data.raw_ids import ITEMS_MAP, USERS_MAP
@@ -20,6 +21,8 @@ from bottega.data.prepared import Prepared
 from workbench.errors import UserError
 from workbench.features import indexed_output
 from workbench.files import atomic_folder, write_json, write_text
+
+_WIDTH_OF_NONE = 256
 
 
 def write_target(form: str, prepared: Prepared, out: Path) -> None:
@@ -31,7 +34,7 @@ def write_target(form: str, prepared: Prepared, out: Path) -> None:
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise UserError("there is something already", where=out, mend="name a new folder")
-    write = {"mmrec": _mmrec, "recbole": _recbole, "elliot": _elliot}[form]
+    write = {"mmrec": _mmrec, "recbole": _recbole, "elliot": _elliot, "recom_data": _recom_data}[form]
     with atomic_folder(out) as folder:
         write(prepared, folder)
 
@@ -116,6 +119,34 @@ def _elliot(prepared: Prepared, folder: Path) -> None:
     write_text(settings, yaml.safe_dump({"experiment": experiment}, sort_keys=False, allow_unicode=True))
 
 
+def _recom_data(prepared: Prepared, folder: Path) -> None:
+    """Parts and lists of ids as CSV; (I, D) float64 features, or (I, 256) float32 zeros for a modality without any.
+
+    Items without features have a row of zeros, which reads back as none.
+    """
+    for name, header, index in (
+        (recom_data.USERS, ["", "0"], prepared.users),
+        (recom_data.ITEMS, ["", "item_id"], prepared.items),
+    ):
+        _write_csv(folder / name, dict(zip(header, (list(index), list(index.values())), strict=True)))
+    for name, file in zip(PARTS, recom_data.PARTS.values(), strict=True):
+        users, items = prepared.numbers(prepared.parts[name])
+        _write_csv(folder / file, {"user": users, "item": items})
+    for modality, file in recom_data.MATRICES.items():
+        if modality not in prepared.tables:
+            np.save(folder / file, np.zeros((len(prepared.items), _WIDTH_OF_NONE), dtype=np.float32))
+            continue
+        values, present = prepared.features(modality)
+        blank = int((present & ~values.any(axis=1)).sum())
+        if blank:
+            logger.warning("{}: the features of {} items are all zeros, and read back as none", file, blank)
+        np.save(folder / file, values.astype(np.float64))
+    lost = [f"{modality} features" for modality in prepared.tables if modality not in recom_data.MATRICES]
+    lost += sorted({role for part in prepared.parts.values() for role in _values(prepared, part)})
+    if lost:
+        logger.warning("{}: this form has no place for {}", prepared.name, ", ".join(lost))
+
+
 def _indexed_place(prepared: Prepared, modality: str, table: Path) -> Path:
     """`visual_embeddings_32/a/b/c` -> `visual_embeddings_indexed_32/a/b/c`; from elsewhere, the last three names."""
     if table.resolve().is_relative_to(prepared.folder.resolve()):
@@ -138,6 +169,10 @@ def _sequences(values: np.ndarray, present: np.ndarray) -> list[str]:
     """Rows as blank-separated numbers that read back as the same float32; empty where the item has none."""
     pattern = " ".join(["%.9g"] * values.shape[1])
     return [pattern % tuple(row) if has else "" for row, has in zip(values.tolist(), present.tolist(), strict=True)]
+
+
+def _write_csv(path: Path, columns: dict[str, Any]) -> None:
+    pd.DataFrame(columns).to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def _write_tsv(path: Path, table: pd.DataFrame) -> None:

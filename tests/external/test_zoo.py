@@ -382,7 +382,7 @@ def test_new_items_are_scored_by_their_features_if_the_model_says_so_and_only_th
 
 @pytest.mark.parametrize("model", [model for model in MODELS.values() if model.scores_new_items], ids=name_of)
 def test_nothing_but_its_features_tells_a_new_item_from_another(model: ModelClass) -> None:
-    """Two items without training rows and with equal features begin alike: none has weights of its own that were drawn."""
+    """Two items without training rows and with equal features begin alike: none has weights of its own, as drawn."""
     case = tiny()
     for name, values in case.features.items():
         alike = values.copy()

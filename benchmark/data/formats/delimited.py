@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,19 @@ def _read(path: Path, dialect: Dialect, timestamps_as: Any) -> Rows:
         "encoding": "utf-8-sig",
         "chunksize": BLOCK,
     }
-    with open_bytes(path) as stream:
+    with open_bytes(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a first row that is too long would lose its end
         try:
             for block in pd.read_csv(stream, **options):
                 reading.add(block)
         except pd.errors.EmptyDataError:
             pass
+        except pd.errors.ParserWarning as error:
+            raise UserError(
+                f"more than the {dialect.width} columns of the first line",
+                where=f"{path}:{1 + dialect.header}",
+                mend="mend or remove that line",
+            ) from error
         except pd.errors.ParserError as error:
             raise _explained(error, path, dialect) from error
         except UnicodeDecodeError:

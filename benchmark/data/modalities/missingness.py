@@ -63,4 +63,6 @@ def drop_items(parts: Parts, items: Collection[str]) -> Parts:
             "missing: drop: {} items without features leave the data set, with {}; {} users lose all training rows",
             len(items), ", ".join(counts), users,
         )  # fmt: skip
+    if parts.items is not None:
+        kept["items"] = parts.items[~pd.Series(parts.items, dtype=object).isin(list(items)).to_numpy(dtype=bool)]
     return replace(parts, **kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -50,6 +50,7 @@ class Parts:
     """Training, validation (None where none was asked for) and test rows of one data set.
 
     The inputs are rows of users without training rows that a model is shown before it recommends to them (fold-in).
+    `items` are the ids of a catalogue, where one is given: some of its items may stand in no row.
     """
 
     train: Interactions
@@ -57,6 +58,7 @@ class Parts:
     test: Interactions
     validation_input: Interactions | None = None
     test_input: Interactions | None = None
+    items: np.ndarray | None = field(default=None, kw_only=True)
 
 
 class Recipe(Protocol):

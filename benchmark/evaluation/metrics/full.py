@@ -1,4 +1,4 @@
-"""Metrics of all relevant items, listed or not: areas under the ROC curve, and errors of predicted ratings.
+"""Metrics of all relevant items, listed or not: areas under the ROC curve, a MAP, and errors of predicted ratings.
 
 Notation as in `accuracy`; rank_i counts from 1 among the candidates of the user, and ahead_i is the number of the
 user's relevant items that rank before item i. Items that are not candidates have no rank.
@@ -38,6 +38,18 @@ def lauc(lists: Lists, k: int) -> Tensor:
     return _per_user(lists, _areas(lists) * (lists.full.ranks <= k)) / lists.relevant.clamp(max=k)
 
 
+@metric("MAP_longest", needs=("full",))
+def average_precision_longest(lists: Lists, k: int) -> Tensor:
+    """Sum of Precision@rank_i over the user's relevant items with rank_i up to m, over |R_u|; k changes nothing.
+
+    m is the largest |R_u| of all judged users: Align-MacridVAE's MAP, and `MAP_trec` at m.
+    """
+    ranks = lists.full.ranks
+    listed = (ranks > 0) & (ranks <= lists.relevant.max())
+    precisions = (_ahead(lists) + 1).double() / ranks.clamp(min=1)
+    return _per_user(lists, precisions * listed) / lists.relevant
+
+
 @metric("MAE", per_user=False, needs=("full",))
 def mae(lists: Lists, k: int) -> float:
     """Mean of |score - rating| over all relevant rows that the model has a score for; k changes nothing.
@@ -64,12 +76,18 @@ def _areas(lists: Lists) -> Tensor:
     ranks, places = lists.full.ranks, lists.rows.places
     ranked_each = torch.bincount(places[ranks > 0], minlength=len(lists.relevant))
     negatives = (lists.full.candidates - ranked_each + 1)[places]
+    return torch.where(ranks > 0, (negatives - ranks + 1 + _ahead(lists)).double() / negatives, 0.0)
+
+
+def _ahead(lists: Lists) -> Tensor:
+    """(P,) int64: ahead_i of every relevant row; 0 where the item is not a candidate."""
+    ranks, places = lists.full.ranks, lists.rows.places
     ranked = torch.nonzero(ranks > 0).flatten()
     order = ranked[torch.argsort(places[ranked] * (int(ranks.max()) + 1) + ranks[ranked])] if len(ranked) else ranked
     first = torch.searchsorted(places[order], places[order])
     ahead = torch.zeros_like(ranks)
     ahead[order] = torch.arange(len(order), device=ranks.device) - first
-    return torch.where(ranks > 0, (negatives - ranks + 1 + ahead).double() / negatives, 0.0)
+    return ahead
 
 
 def _per_user(lists: Lists, values: Tensor) -> Tensor:

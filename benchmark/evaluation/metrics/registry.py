@@ -50,7 +50,7 @@ SMALLER_IS_BETTER = frozenset({"MAE", "MSE", "RMSE", "Gini_coefficient", "PopRSP
 UNDIRECTED = frozenset(
     {"ARP", "NumRetrieved", "UserCoverage", "UserCoverageAtN", "BiasDisparityBD", "BiasDisparityBR", "BiasDisparityBS"}
 )
-WITHOUT_CUTOFF = frozenset({"AUC", "GAUC", "MAE", "MSE", "RMSE"})  # k changes nothing
+WITHOUT_CUTOFF = frozenset({"AUC", "GAUC", "MAP_longest", "MAE", "MSE", "RMSE"})  # k changes nothing
 
 
 def better(column: str) -> Literal["larger", "smaller"] | None:

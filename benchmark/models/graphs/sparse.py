@@ -186,10 +186,20 @@ def sum_by_row(pattern: Pattern, values: Tensor) -> Tensor:
 def softmax_by_row(pattern: Pattern, scores: Tensor) -> Tensor:
     """(E,): softmax of scores (E,) among the entries of each row, in single precision or more."""
     scores = single_or_more(scores)  # sums of thousands of terms
-    highest = scores.new_full((pattern.shape[0],), -torch.inf)
-    highest = highest.scatter_reduce(0, pattern.rows, scores.detach(), "amax")
-    exponentials = (scores - highest[pattern.rows]).exp()
+    exponentials = (scores - _highest_by_row(pattern, scores)[pattern.rows]).exp()
     return exponentials / sum_by_row(pattern, exponentials)[pattern.rows]
+
+
+def log_sum_exp_by_row(pattern: Pattern, scores: Tensor) -> Tensor:
+    """(N,): log of the sum of the exponentials of scores (E,) of each row's entries; -inf of a row without any."""
+    highest = _highest_by_row(pattern, scores)
+    return highest + sum_by_row(pattern, (scores - highest[pattern.rows]).exp()).log()
+
+
+def _highest_by_row(pattern: Pattern, scores: Tensor) -> Tensor:
+    """(N,), without gradient; -inf of a row without entries."""
+    highest = scores.new_full((pattern.shape[0],), -torch.inf)
+    return highest.scatter_reduce(0, pattern.rows, scores.detach(), "amax")
 
 
 def weighted_sum(matrices: Sequence[SparseMatrix], weights: Sequence[float]) -> SparseMatrix:

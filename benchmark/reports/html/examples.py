@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmark.reports.html.thumbnails import thumbnails
+from benchmark.reports.html.strips import MOST_ITEMS, Strip, items_of
 from benchmark.reports.html.words import shorten
-from benchmark.reports.report import Example
+from benchmark.reports.report import Example, ListedItem
 
 MOST_USERS = 12
-MOST_ITEMS = 12  # of a history, of what is wanted, and of a list
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An item. `picture`: number of its thumbnail, None where it has none."""
-
-    item: str
-    picture: int | None
-    hit: bool = False
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Items in a line, and how many more there are."""
-
-    title: str
-    items: list[Shown]
-    more: int
-    hits: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,44 +21,30 @@ class Person:
     lists: list[Strip]
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """All of them; `pictures` by their numbers."""
-
-    people: list[Person]
-    pictures: list[str]
-
-
-def gallery(examples: Sequence[Example], images: Path | None) -> Gallery:
+def gallery(examples: Sequence[Example], pictures: Mapping[str, int]) -> list[Person]:
     """The first users, with the first items of each list."""
-    examples = examples[:MOST_USERS]
-    addresses = thumbnails(images, _items(examples))
-    numbers = {item: place for place, item in enumerate(addresses)}
-
-    def strip(title: str, items: Sequence[str], hits: Sequence[bool] = ()) -> Strip:
-        shown = [
-            Shown(shorten(item, 200), numbers.get(item), bool(hits) and hits[place])
-            for place, item in enumerate(items[:MOST_ITEMS])
-        ]
-        return Strip(title, shown, max(0, len(items) - MOST_ITEMS), sum(each.hit for each in shown))
-
-    people = [
+    return [
         Person(
             shorten(each.user, 80),
-            [strip("Had", each.history), strip("To be found", each.wanted)],
             [
-                strip(row, [entry.item for entry in entries], [entry.hit for entry in entries])
-                for row, entries in each.lists.items()
+                Strip(title, items_of(items, pictures), max(0, len(items) - MOST_ITEMS))
+                for title, items in (("Had", each.history), ("To be found", each.wanted))
             ],
+            [_list(row, entries, pictures) for row, entries in each.lists.items()],
         )
-        for each in examples
+        for each in examples[:MOST_USERS]
     ]
-    return Gallery(people, list(addresses.values()))
 
 
-def _items(examples: Sequence[Example]) -> Iterable[str]:
+def _list(row: str, entries: Sequence[ListedItem], pictures: Mapping[str, int]) -> Strip:
+    shown = items_of([entry.item for entry in entries], pictures, [entry.hit for entry in entries])
+    hits = sum(each.hit for each in shown)
+    return Strip(row, shown, max(0, len(entries) - MOST_ITEMS), f"{hits} hit{'' if hits == 1 else 's'}")
+
+
+def example_items(examples: Sequence[Example]) -> Iterable[str]:
     """In the order in which they are worth a picture."""
-    for each in examples:
+    for each in examples[:MOST_USERS]:
         for entries in each.lists.values():
             yield from (entry.item for entry in entries[:MOST_ITEMS])
         yield from each.wanted[:MOST_ITEMS]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.reports.figures import clear_leads, notes
-from benchmark.reports.html.examples import gallery
+from benchmark.reports.html.examples import example_items, gallery
 from benchmark.reports.html.figures.chart import Chart, Style
 from benchmark.reports.html.figures.curves import curves
 from benchmark.reports.html.figures.cutoffs import cutoff_of, cutoffs
@@ -20,7 +20,9 @@ from benchmark.reports.html.figures.pareto import pareto
 from benchmark.reports.html.figures.significance import significance
 from benchmark.reports.html.figures.slices import slice_charts
 from benchmark.reports.html.headline import winner
+from benchmark.reports.html.portraits import insides, typical_items
 from benchmark.reports.html.tables import Table, ledger, results_table, trials_table
+from benchmark.reports.html.thumbnails import thumbnails
 from benchmark.reports.html.trials import further_of, trials_of
 from benchmark.reports.html.words import fact
 from benchmark.reports.report import ModelResult, Report
@@ -33,6 +35,7 @@ _MOST_TRIALS, _FEWEST_TRIALS = 200, 40  # of one row
 _POINTS = 15_000  # of one kind of curve, all trials together
 _MOST_POINTS, _FEWEST_POINTS = 100, 12  # of one curve
 _LISTED = 50  # trials in the table of a row
+_TYPICAL = 600_000  # characters of the pictures of items that are typical of concepts
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def _content_hash(script: str) -> str:
 def _context(report: Report, images: Path | None) -> dict[str, Any]:
     """What the template shows."""
     costs, below = ledger(report), notes(report, clear_leads(report))
+    pictures = _pictures(report, images)
+    numbers = {item: place for place, item in enumerate(pictures)}
     return {
         "report": report,
         "results": results_table(report),
@@ -113,8 +118,16 @@ def _context(report: Report, images: Path | None) -> dict[str, Any]:
         "matrix": significance(report),
         "pareto": pareto(report),
         "ledger": costs if costs.rows else None,
-        "gallery": gallery(report.examples, images),
+        "gallery": gallery(report.examples, numbers),
+        "insides": insides(report, numbers),
+        "pictures": list(pictures.values()),
     }
+
+
+def _pictures(report: Report, images: Path | None) -> dict[str, str]:
+    """Item -> address of its thumbnail, each once."""
+    found = thumbnails(images, example_items(report.examples))
+    return found | thumbnails(images, (item for item in typical_items(report) if item not in found), _TYPICAL)
 
 
 def _sweeps(report: Report) -> Iterator[Sweep]:

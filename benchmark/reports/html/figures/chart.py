@@ -17,7 +17,7 @@ from benchmark.reports.report import ModelResult, Report
 
 COLOURS = 7  # @c0 to @c6
 SHADES = 5  # @s0 (lowest) to @s4
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star", "hexagon")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "pentagon", "star", "hexagon")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _LOG_FROM = 20  # largest over smallest value of a log axis, at least
 
@@ -66,7 +66,7 @@ class Style:
 
     @staticmethod
     def of(place: int) -> Style:
-        symbol = _SYMBOLS[place % len(_SYMBOLS)]
+        symbol = SYMBOLS[place % len(SYMBOLS)]
         return Style(f"@c{place % COLOURS}", symbol, _DASHES[place // COLOURS % len(_DASHES)])
 
 

@@ -38,8 +38,8 @@ def curves(
     for side, points in sides.items():
         for each in drawn:
             if points[id(each)]:
-                thin = _thin(points[id(each)], most_points, _kept(each))
-                data += _lines(each, thin, _SPREAD[side], style, shade(each.value, low, high))
+                few = thin(points[id(each)], most_points, _kept(each))
+                data += _lines(each, few, _SPREAD[side], style, shade(each.value, low, high))
     return Chart(name, f"{result.row}: training curves of {len(drawn)} trials", data, _layout(result, sides), 320)
 
 
@@ -54,8 +54,8 @@ def _kept(each: Tried) -> float:
     return float(each.record.get("epoch") or 0)
 
 
-def _thin(points: Points, most: int, kept: float) -> Points:
-    """At most about so many points: first, last, the kept epoch, and others at equal distances."""
+def thin(points: Points, most: int, kept: float = 0.0) -> Points:
+    """At most about so many points: first, last, the kept epoch (0 for none), and others at equal distances."""
     if len(points) <= most:
         return points
     places = {round(step * (len(points) - 1) / (most - 1)) for step in range(most)}

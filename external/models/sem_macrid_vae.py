@@ -1,0 +1,48 @@
+"""SEM-MacridVAE: MacridVAE that begins with what the items' features tell (Wang et al., IEEE TPAMI 2022).
+
+The formulas are those of `benchmark/models/macrid.py`, with one vector an item that starts from content:
+
+    h_i = sqrt(2 / (I + d)) (p_i - mean of p_i) / deviation of p_i        p_i: d principal components of i's features
+    m_k = the means of k-means among the h_i
+
+and both are trained from there. An item that lacks every modality starts at random, one that lacks some has zeros
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.models.alignment import kept_concept_cores
+from benchmark.models.alignment.closed_forms import pca
+from benchmark.models.base import Features, MultimodalParams, TrainingData
+from benchmark.models.macrid import MacridParams, MacridRecommender
+
+
+class SEMMacridVAE(MacridRecommender):
+    """h: `items` (I, d)."""
+
+    class Params(MacridParams, MultimodalParams):
+        pass
+
+    def __init__(self, params: Params, data: TrainingData) -> None:
+        super().__init__(params, data)
+        modalities = data.take_modalities(params.wanted).values()
+        known = torch.stack([each.known for each in modalities]).any(dim=0)
+        features = Features(torch.cat([each.values for each in modalities], dim=1), known)
+        weights, biases = pca({"all features": features}, params.dfac)
+        components = (features.values.cpu().double() @ weights[0].t() + biases[0]).float().to(data.device)
+        deviations, means = torch.std_mean(components, dim=1, keepdim=True, correction=0)
+        table = (components - means) / deviations.clamp(min=1e-12) * (2 / (data.n_items + params.dfac)) ** 0.5
+        drawn = nn.init.xavier_normal_(torch.empty(data.n_items, params.dfac)).to(data.device)
+        self.items = nn.Parameter(table.where(known[:, None], drawn))
+        self.cores = nn.Parameter(kept_concept_cores(data, table[known], params.kfac, params.seed, False).clone())
+
+    def table(self) -> Tensor:
+        return self.items
+
+    def undecayed(self) -> Iterable[nn.Parameter]:
+        return () if self.params.decay_tables else (self.cores, self.items)
