@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from loguru import logger
@@ -99,24 +100,37 @@ def _seconds(missing: Sequence[Trial], count: int) -> float:
     if not missing:
         return 0.0
     try:
-        step, judgement = _rehearse(missing[0])
+        rehearsed = _rehearse(missing[0])
     except (Exception, SystemExit) as error:  # of a user's model: the run will record it, too
         logger.warning("{}: {}", missing[0].name, failure(error)["failed"])
         return math.nan
-    known = [_epochs(trial) * _steps(trial) * step + _judgements(trial) * judgement for trial in missing]
+    known = [
+        _epochs(trial) * _steps(trial, rehearsed.samples) * rehearsed.step + _judgements(trial) * rehearsed.judgement
+        for trial in missing
+    ]
     return sum(known) / len(known) * count
 
 
-def _rehearse(trial: Trial) -> tuple[float, float]:
-    """Seconds of a training step and of a judgement, measured with weights that are thrown away."""
+class _Rehearsed(NamedTuple):
+    """Seconds of a training step and of a judgement, and the samples of an epoch."""
+
+    step: float
+    judgement: float
+    samples: int
+
+
+def _rehearse(trial: Trial) -> _Rehearsed:
+    """Measured with weights that are thrown away."""
     ground = trial.stage.ground
     model = build(trial.model, trial.params, ground.data)
     step = judgement = 0.0
+    samples = 0
     if isinstance(model, TrainedRecommender):
         assert isinstance(trial.params, TrainingParams)
         sampler = model.sampler()
+        samples = len(sampler)
         generator = torch.Generator(ground.data.device).manual_seed(0)
-        batch_size = len(sampler) if trial.params.batch_size == -1 else trial.params.batch_size
+        batch_size = samples if trial.params.batch_size == -1 else trial.params.batch_size
         model.on_epoch_start(1, generator)
         steps, started = 0, time.perf_counter()
         for batch in sampler.batches(batch_size, generator):
@@ -129,18 +143,17 @@ def _rehearse(trial: Trial) -> tuple[float, float]:
         started = time.perf_counter()
         ground.validation.means(model)
         judgement = time.perf_counter() - started
-    return step, judgement
+    return _Rehearsed(step, judgement, samples)
 
 
 def _epochs(trial: Trial) -> int:
     return trial.params.epochs if isinstance(trial.params, TrainingParams) else 0
 
 
-def _steps(trial: Trial) -> int:
-    """Of an epoch, where it draws a sample a training interaction."""
-    size = len(trial.stage.ground.data.items)
+def _steps(trial: Trial, samples: int) -> int:
+    """Of an epoch."""
     batch = trial.params.batch_size if isinstance(trial.params, TrainingParams) else -1
-    return 1 if batch == -1 else math.ceil(size / batch)
+    return 1 if batch == -1 else math.ceil(samples / batch)
 
 
 def _judgements(trial: Trial) -> int:
