@@ -15,7 +15,7 @@ import pytest
 import torch
 from bench_cases import read_rows
 from recom_cases import ITEMS, N_ITEMS, N_USERS, NAME, USERS, draw_folder, draw_parts, experiment_file, write_ids
-from test_align_macridvae_protocol import ndcg, recall
+from test_align_macridvae_protocol import average_precision, ndcg, recall
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -162,15 +162,18 @@ def test_a_user_without_training_rows_has_a_list(place: Path) -> None:
 def test_a_run_is_a_row_with_its_own_figures(place: Path) -> None:
     state = draw_state()
     make_lists(write_run(state, info()))
-    evaluation = {"legacy": "align_macridvae", "cutoffs": [5, 20, 100], "simple_metrics": ["NDCG", "Recall"]}
+    longest = max(map(len, items_of("test")))  # where MAP_trec is the published program's MAP
+    metrics = {"nDCG_binary": ndcg, "Recall_min": recall, "MAP_trec": average_precision}
+    cutoffs = sorted({longest, 5, 20, 100})
+    evaluation = {"legacy": "align_macridvae", "cutoffs": cutoffs, "simple_metrics": ["NDCG", "Recall", "MAP_trec"]}
     models = {"MostPop": None, "RecommendationFolder": {"folder": "../lists"}}
     folder = run_experiment(experiment_file(place, models, evaluation=evaluation))
     row = json.loads((folder / "results.json").read_text())["models"][1]
     assert row["row"] == "theirs"
     test, lists = items_of("test"), literal_lists(state)
     judged = [(lists[user], dict.fromkeys(test[user], 1.0)) for user in range(N_USERS) if test[user]]
-    for k in (5, 20, 100):
-        for name, formula in (("nDCG_binary", ndcg), ("Recall_min", recall)):
+    for k in cutoffs:
+        for name, formula in metrics.items():
             expected = np.mean([formula(order, labels, k) for order, labels in judged])
             assert row["test"][f"{name}@{k}"] == pytest.approx(expected, rel=1e-12)
 
