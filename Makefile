@@ -34,7 +34,7 @@ test: $(VENV)/installed-test
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto
 	$(PY) -m pytest -m heavy
 
 clean:

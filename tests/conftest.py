@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports torch
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core a worker
+    os.environ.pop("COLUMNS", None)  # of the terminal that started the tests, which these tests do not write to
 
 import pytest
 from loguru import logger

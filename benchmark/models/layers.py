@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from benchmark.models.base import Features, TrainingData
 from benchmark.models.graphs.interactions import InteractionGraph
 from benchmark.models.graphs.sparse import SparseMatrix
 from benchmark.models.precision import single_or_more
+
+_SHORTEST = 1e-12  # what a length is at least, before it divides
 
 
 def mean_of_layers(adjacency: SparseMatrix, nodes: Tensor, n_layers: int) -> Tensor:
@@ -107,3 +110,25 @@ def _without_new_items(weights: nn.Parameter, data: TrainingData) -> nn.Paramete
     with torch.no_grad():
         weights[-data.n_items :][InteractionGraph.of(data).item_degrees.cpu() == 0] = 0
     return weights
+
+
+def unit_rows(rows: Tensor) -> Tensor:
+    """Rows (N, F) of length 1; rows of zeros stay. As torch's `normalize`, whose gradient holds four more of them."""
+    with torch.autocast(rows.device.type, enabled=False):
+        found: Tensor = _UnitRows.apply(single_or_more(rows))
+        return found
+
+
+class _UnitRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp(min=_SHORTEST)
+        unit = rows / lengths
+        ctx.save_for_backward(unit, lengths)
+        return unit
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        unit, lengths = ctx.saved_tensors
+        along = torch.linalg.vecdot(gradients[0], unit)[:, None]
+        return torch.addcmul(gradients[0], unit, along, value=-1).div_(lengths)

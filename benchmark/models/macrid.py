@@ -4,12 +4,12 @@ x_u: the items that u has. A part of an item (one a modality, or one in all) has
 
     c_i. = softmax over k of cos(h_i, m_k) / tau                          to which concept a part belongs
     a_uk, l_uk = W_2 tanh(W_1^T (x_u * c_.k) + b_1) + b_2                 what u wants of concept k
-    z_uk ~ N(a_uk, sigma0^2 exp(l_uk) I)                                  a_uk itself when not training
+    z_uk ~ N(a_uk, sigma0^2 diag(exp l_uk))                               a_uk itself when not training
     s_ui = log sum_k c_ik exp(cos(z_uk, h_i) / tau)      L_ui = s_ui - log sum_j exp(s_uj)
 
 score(u, i) = sum over the parts p of i of w_ip L_up, the weights w of an item's parts summing to 1
 
-loss = mean over u of [ - sum over i in x_u of score(u, i) ] + a_t KL        a_t = min(beta, t / T), t the step, from 0
+loss = mean over u of [ - sum over i in x_u of score(u, i) ] + beta_t KL      beta_t = min(beta, t / T), t the step
 KL   = mean over u of the sum (or mean) over k of 1/2 sum_d (exp(l) - 1 - l + a^2 / sigma0^2)
 
 The recipes: `official` is the paper's with the choices of its authors' program, `igui` that of Align-MacridVAE's:
@@ -44,11 +44,13 @@ from benchmark.models.base import Histories, Scorer, TrainedRecommender, Trainin
 from benchmark.models.disentanglement import item_independence, plane, user_independence
 from benchmark.models.graphs.interactions import InteractionGraph
 from benchmark.models.graphs.sparse import Pattern, SparseMatrix, log_sum_exp_by_row, sum_by_row
+from benchmark.models.layers import unit_rows
 from benchmark.models.mixture import log_mixture, log_mixture_at, log_partition
 from benchmark.models.portrait import Portrait
 from benchmark.models.precision import single_or_more
 from benchmark.models.recipes import AnnealedParams, Annealing
 from benchmark.models.rows import UserRows, every_row, in_parts, repeated, rows_of
+from workbench.files import sha256_array
 
 _BLOCK_SCORES = 1 << 22  # log-probabilities of parts held at a time, when scoring
 _BLOCK_USERS = 512
@@ -106,7 +108,7 @@ class MacridRecommender(TrainedRecommender):
     Attributes
     ----------
     counted : (P, I) bool, False where an item has no such part.
-    annealing : gives a_t.
+    annealing : gives beta_t.
     """
 
     params: MacridParams
@@ -115,7 +117,10 @@ class MacridRecommender(TrainedRecommender):
         super().__init__()
         self.params, self.data = params, data
         self.counted = torch.ones(1, data.n_items, dtype=torch.bool, device=data.device) if counted is None else counted
-        self.everyone = in_parts(every_row(data, data.n_items), self.counted)
+        parts = sha256_array(self.counted.cpu().numpy())
+        self.everyone = data.derived(
+            f"rows in parts {parts}", lambda: in_parts(every_row(data, data.n_items), self.counted)
+        )
         hidden = params.hidden or 3 * params.dfac
         self.cores = nn.Parameter(nn.init.xavier_normal_(torch.empty(params.kfac, params.dfac)))
         linear = nn.Linear(self.counted.numel(), hidden)
@@ -143,7 +148,7 @@ class MacridRecommender(TrainedRecommender):
 
     def loss(self, batch: Pattern) -> Tensor:
         params, n_concepts = self.params, self.params.kfac
-        items = functional.normalize(single_or_more(self.table()))
+        items = unit_rows(self.table())
         log_concepts = self._log_concepts(items)
         rows = repeated(batch, n_concepts)
         means, log_variances = self._encoded(rows, log_concepts)
@@ -164,11 +169,6 @@ class MacridRecommender(TrainedRecommender):
     def fold_in_scorer(self, histories: Histories) -> Scorer:
         return self._scorer(in_parts(every_row(histories, self.data.n_items), self.counted))
 
-    def wants(self, rows: Pattern) -> Tensor:
-        """a (K, B, d) of some rows (B, P I)."""
-        log_concepts = self._log_concepts(functional.normalize(single_or_more(self.table())))
-        return self._encoded(repeated(rows, self.params.kfac), log_concepts)[0]
-
     @torch.no_grad()
     def portrait(self) -> Portrait:
         """Independence of what users want and of the items (Ma et al., section 4), and the items by concept.
@@ -176,15 +176,17 @@ class MacridRecommender(TrainedRecommender):
         An item's concept is the one with the largest mean c of its parts; most typical of a concept are the items of
         its own that most users have for it, by c times the users.
         """
-        items = functional.normalize(single_or_more(self.table()))
-        parts = self._log_concepts(items).exp().view(*self.counted.shape, -1)
+        items = unit_rows(self.table())
+        log_concepts = self._log_concepts(items)
+        parts = log_concepts.exp().view(*self.counted.shape, -1)
         concepts = (parts * self.part_weights()[:, :, None]).sum(dim=0)  # (I, K)
         groups = concepts.argmax(dim=1)
         typical = (concepts * InteractionGraph.of(self.data).item_degrees[:, None]).t().contiguous()  # (K, I)
         typical[groups != torch.arange(len(typical), device=groups.device)[:, None]] = -1
         best = typical.topk(min(_TOPS, self.data.n_items), dim=1)
-        users = torch.arange(self.data.n_users, device=self.data.device)
-        blocks = (self.wants(rows_of(self.everyone, some)).transpose(0, 1) for some in users.split(_BLOCK_USERS))
+        users = self.everyone.indptr.diff().nonzero().flatten()  # who has nothing wants what all who have nothing want
+        rows = (repeated(rows_of(self.everyone, some), self.params.kfac) for some in users.split(_BLOCK_USERS))
+        blocks = (self._encoded(each, log_concepts)[0].transpose(0, 1) for each in rows)
         return Portrait(
             numbers={
                 "user independence": user_independence(blocks),
@@ -197,10 +199,10 @@ class MacridRecommender(TrainedRecommender):
 
     def places(self) -> dict[str, Tensor]:
         """The items in two dimensions (I, 2), for the portrait."""
-        return {"items": plane(functional.normalize(self.table()))}
+        return {"items": plane(unit_rows(self.table()))}
 
     def _scorer(self, everyone: Pattern) -> Scorer:
-        items = functional.normalize(single_or_more(self.table()))
+        items = unit_rows(self.table())
         log_concepts = self._log_concepts(items)
         shown = log_concepts.masked_fill(~self.counted.flatten()[:, None], -torch.inf)
         weights = self.part_weights()
@@ -217,10 +219,11 @@ class MacridRecommender(TrainedRecommender):
 
     def _log_concepts(self, items: Tensor) -> Tensor:
         """log c (P I, K) of vectors h of length 1; with noise in training, if so assigned."""
-        agreement = items @ functional.normalize(self.cores).t() / self.params.tau
-        if self.training and self.params.assignment == "gumbel":
-            agreement = agreement - torch.empty_like(agreement).exponential_().log()
-        return functional.log_softmax(agreement, dim=1)
+        with torch.autocast(items.device.type, enabled=False):  # logits reach 1 / tau
+            agreement = items @ functional.normalize(self.cores).t() / self.params.tau
+            if self.training and self.params.assignment == "gumbel":
+                agreement = agreement - torch.empty_like(agreement).exponential_().log()
+            return functional.log_softmax(agreement, dim=1)
 
     def _encoded(self, rows: Pattern, log_concepts: Tensor) -> tuple[Tensor, Tensor]:
         """a and l, each (K, B, d), of rows that are repeated for every concept."""
@@ -233,7 +236,8 @@ class MacridRecommender(TrainedRecommender):
         else:
             values = (log_masks.exp() * self._dropped(torch.ones_like(log_masks[0]))).flatten()
         hidden = torch.tanh(SparseMatrix(rows, values) @ self.first + self.first_bias)
-        means, log_variances = single_or_more(self.second(hidden)).view(n_concepts, -1, 2 * params.dfac).chunk(2, dim=2)
+        n_users = rows.shape[0] // n_concepts
+        means, log_variances = single_or_more(self.second(hidden)).view(n_concepts, n_users, -1).chunk(2, dim=2)
         return functional.normalize(means, dim=2) if params.normalise_mu else means, log_variances
 
     def _dropped(self, values: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
+from loguru import logger
 from pydantic import NonNegativeFloat, NonNegativeInt, model_validator
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from benchmark.models.base import TrainingParams
 
 
 class RecipeParams(TrainingParams):
-    """recipe: sets every key of RECIPES[recipe] that is not given itself."""
+    """recipe: sets every key of RECIPES[recipe] that is not given itself, also inside a mapping that is."""
 
     RECIPES: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -25,11 +26,25 @@ class RecipeParams(TrainingParams):
         if not isinstance(given, dict):
             return given
         recipe = given.get("recipe", cls.model_fields["recipe"].default)
-        return {**cls.RECIPES.get(recipe, {}), **given} if isinstance(recipe, str) else given
+        whole = dict(given)
+        for key, value in cls.RECIPES.get(recipe, {}).items() if isinstance(recipe, str) else ():
+            own = given.get(key, {})
+            whole[key] = {**value, **own} if _follows(value, own) else given.get(key, value)
+        return whole
+
+
+def _follows(value: Any, own: Any) -> bool:
+    """Whether a mapping of the recipe is completed: not where another method is named, whose keys are others."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(own, Mapping)
+        and own.get("method", value.get("method")) == (value.get("method"))
+    )
 
 
 class AnnealedParams(RecipeParams):
-    """beta: cap of the KL's weight. anneal_steps: T; by default as many epochs as ANNEAL_EPOCHS[recipe]."""
+    """beta: cap of the KL's weight. anneal_steps: T, by default as many epochs as ANNEAL_EPOCHS[recipe]; 0: beta from
+    the start."""
 
     ANNEAL_EPOCHS: ClassVar[Mapping[str, int]] = {}
 
@@ -38,7 +53,7 @@ class AnnealedParams(RecipeParams):
 
 
 class Annealing(nn.Module):
-    """a_t = min(beta, t / T) of step t, counted from 0; beta from the start if T is 0.
+    """beta_t = min(beta, t / T) of step t, counted from 0; beta from the start if T is 0.
 
     Attributes
     ----------
@@ -50,13 +65,21 @@ class Annealing(nn.Module):
     def __init__(self, params: AnnealedParams, n_samples: int) -> None:
         super().__init__()
         batches = 1 if params.batch_size == -1 else -(-n_samples // params.batch_size)
-        epochs = params.ANNEAL_EPOCHS.get(params.recipe, 0)
+        epochs = params.ANNEAL_EPOCHS[params.recipe]
         self.steps = epochs * batches if params.anneal_steps is None else params.anneal_steps
         self.beta = params.beta
+        reached = params.epochs * batches / self.steps if self.steps else self.beta
+        if reached < self.beta:
+            logger.warning(
+                "{} epochs take the weight of the KL to {:.2g}, and `beta: {:g}` is never reached: set `anneal_steps`",
+                params.epochs,
+                reached,
+                self.beta,
+            )
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self) -> Tensor:
-        """a_t (); in training t grows by one."""
+        """beta_t (); in training t grows by one."""
         progress = (
             self.updates / self.steps if self.steps else torch.full_like(self.updates, self.beta, dtype=torch.float)
         )

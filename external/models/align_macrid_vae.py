@@ -55,7 +55,7 @@ class AlignMacridVAE(MacridRecommender):
         parts: Literal["equal", "learned"] = "equal"
         spherical: bool = True
 
-    scores_new_items = True  # if they are tied
+    scores_new_items = True  # where they are tied; otherwise by where their vectors began
 
     params: Params
 
@@ -114,4 +114,6 @@ class AlignMacridVAE(MacridRecommender):
     def undecayed(self) -> Iterable[nn.Parameter]:
         if self.params.decay_tables:
             return ()
-        return (self.cores,) if self.params.tied else (self.cores, self.items)
+        if not self.params.tied:
+            return self.cores, self.items
+        return (self.cores,) if self.drawn is None else (self.cores, self.drawn)

@@ -6,7 +6,7 @@ score(u, i) = L_ui = s_ui - log sum_j exp(s_uj)      s_ui = log sum_k c_ik exp(c
 
 `recipe: official` (the default) follows the paper and its authors' program, `recipe: igui` the variant that
 Align-MacridVAE builds on. Departures: weights are named for what they are, the hidden layer has 3 d values by default
-(the authors': d), and softmax is over the items of the training part.
+(the authors': d), d is 200 and batches have 100 users (100 and 500), and softmax is over the items of the catalogue.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 The formulas are those of `benchmark/models/autoencoder.py`; the code is tanh of what the encoder gives.
 
-`recipe: official`: rows scaled to length 1, no hidden layer (I - 200 - I). `recipe: igui`, the variant of
-Align-MacridVAE's program: rows as they are, a hidden layer of 600, weight_decay 1e-4.
+`recipe: official`: rows scaled to length 1, no hidden layer (I - 200 - I), 200 epochs in batches of 500, weight_decay
+.01 / 500. `recipe: igui`, the variant of Align-MacridVAE's program: rows as they are, a hidden layer of 600, 50 epochs
+in batches of 100, weight_decay 1e-4. Departure: torch's initial weights.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmark.models.graphs.sparse import Pattern
 class MultiDAE(RowAutoencoder):
     class Params(AutoencoderParams):
         RECIPES = {
-            "official": {"normalise_input": True, "hidden": 0},
+            "official": {"normalise_input": True, "hidden": 0, "epochs": 200, "batch_size": 500, "weight_decay": 2e-5},
             "igui": {"normalise_input": False, "hidden": 600, "weight_decay": 1e-4},
         }
 

@@ -12,12 +12,13 @@ there.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark.models.alignment import kept_concept_cores
-from benchmark.models.alignment.closed_forms import pca
+from benchmark.models.alignment import AlignmentParams, align, kept_concept_cores
 from benchmark.models.base import Features, MultimodalParams, TrainingData
 from benchmark.models.macrid import MacridParams, MacridRecommender
 
@@ -26,15 +27,14 @@ class SEMMacridVAE(MacridRecommender):
     """h: `items` (I, d)."""
 
     class Params(MacridParams, MultimodalParams):
-        pass
+        dfac: Annotated[int, Field(ge=2)] = 200  # of one number there is no deviation
 
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__(params, data)
         modalities = data.take_modalities(params.wanted).values()
         known = torch.stack([each.known for each in modalities]).any(dim=0)
         features = Features(torch.cat([each.values for each in modalities], dim=1), known)
-        weights, biases = pca({"all features": features}, params.dfac)
-        components = (features.values.cpu().double() @ weights[0].t() + biases[0]).float().to(data.device)
+        components = align(data, {"all features": features}, params.dfac, AlignmentParams(method="pca"), 0).vectors[0]
         deviations, means = torch.std_mean(components, dim=1, keepdim=True, correction=0)
         table = (components - means) / deviations.clamp(min=1e-12) * (2 / (data.n_items + params.dfac)) ** 0.5
         drawn = nn.init.xavier_normal_(torch.empty(data.n_items, params.dfac)).to(data.device)

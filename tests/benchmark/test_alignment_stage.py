@@ -259,10 +259,13 @@ def test_modalities_that_cannot_be_aligned_are_named(method: str, how: str, told
 
 def test_contrast_tells_of_a_modality_that_meets_no_other_and_goes_on(logged: list[str]) -> None:
     modalities = views(40, (6, 5, 4))
-    modalities["c"].present[1:] = False
-    modalities["c"].values[1:] = 0
-    assert made(modalities, epochs=1).vectors.isfinite().all()
+    for name, absent in (("a", slice(1)), ("c", slice(1, None))):
+        modalities[name].present[absent] = False
+        modalities[name].values[absent] = 0
+    found = made(modalities, epochs=1)
+    assert found.vectors.isfinite().all()
     assert sum("so that nothing can be aligned" in line for line in logged) == 2
+    assert {name.split(",")[0] for name in found.retrieval} == {"a to b", "b to a", "b to c", "c to b"}
     with pytest.raises(UserError, match="1 items have features of the modality 'c'"):
         made(modalities, 3, "cca")
 

@@ -8,7 +8,7 @@ from bench_cases import training_data
 
 from benchmark.models.base import Features
 from benchmark.models.graphs import InteractionGraph
-from benchmark.models.layers import Projections, mean_of_layers, xavier
+from benchmark.models.layers import Projections, mean_of_layers, xavier, unit_rows
 
 ITEMS_OF = [[0, 3], [1], [0, 1, 2], []]
 NAMES = ("a.b", "visual", "a modality")  # no names for attributes
@@ -100,3 +100,19 @@ def test_masks_first_read_by_an_evaluation_serve_training() -> None:
     with torch.inference_mode():
         assert all(each.known.shape == (4,) for each in given.values())
     sum(each.sum() for each in Projections(given, 2)()).backward()
+
+
+def test_unit_rows_are_torchs_normalised_ones() -> None:
+    rows = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rows[2] = 0
+    ours, theirs = rows.clone().requires_grad_(), rows.clone().requires_grad_()
+    weights = torch.arange(28.0, dtype=torch.float64).view(7, 4)
+    weights[2] = 0  # where nothing has a length, a gradient has none either
+    torch.testing.assert_close(unit_rows(ours), torch.nn.functional.normalize(theirs))
+    (unit_rows(ours) * weights).sum().backward()
+    (torch.nn.functional.normalize(theirs) * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    some = rows[:2].clone().requires_grad_()
+    assert torch.autograd.gradcheck(unit_rows, (some,))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert unit_rows(rows.bfloat16()).dtype == torch.float32

@@ -48,7 +48,7 @@ def literal_scores(queries: torch.Tensor, items: torch.Tensor, log_weights: torc
 
 @pytest.fixture(autouse=True, params=[7, 1 << 20], ids=["blocks", "at-once"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mixture, "_BLOCK_LOGITS", request.param * K * B)
+    monkeypatch.setitem(mixture._BLOCK_LOGITS, "cpu", request.param * K * B)
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.02, 0.01])

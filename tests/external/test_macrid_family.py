@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 import zoo_cases as zoo
+from macrid_literal import Macrid, unit
 from scipy.stats import zscore
 from sklearn.metrics import adjusted_rand_score
 from zoo_cases import TWO, Case, fresh, params_of, scores, tiny, trained
 
 from benchmark.data.dataset import Csr
 from benchmark.evaluation import Evaluator
+from benchmark.models.alignment import concept_cores
 from benchmark.models.base import Histories
 from benchmark.models.registry import find_model
 from benchmark.training.loop import fit
@@ -55,6 +57,32 @@ def test_the_weight_of_the_kl_grows_to_beta(recipe: str, epochs: int) -> None:
     assert float(made.annealing()) == float(made.annealing())
 
 
+def test_a_recipe_completes_a_mapping_of_the_same_method() -> None:
+    partly = ALIGN.Params(recipe="igui", alignment={"epochs": 5}).alignment
+    assert (partly.epochs, partly.batch_size, partly.log_scale, partly.decay_scale) == (5, 32, 0.15, True)
+    assert ALIGN.Params(recipe="igui", alignment={"method": "pca"}).alignment.method == "pca"
+
+
+def test_a_beta_that_is_never_reached_is_told(log: list[str]) -> None:
+    """50 epochs of 500 take it to .1: whatever is above is the same run."""
+    model = find_model("MacridVAE")
+    for beta, told in ((0.2, True), (0.05, False)):
+        log.clear()
+        fresh(model, tiny(), params_of(model, recipe="igui", anneal_steps=None, beta=beta, epochs=50))
+        assert any(f"`beta: {beta:g}` is never reached" in line for line in log) == told
+
+
+@every_macrid
+@pytest.mark.parametrize("tied", [False, True])
+def test_decay_spares_the_tables_if_asked(model: Any, tied: bool) -> None:
+    given = {"tied": tied} if model is ALIGN else {}
+    made = fresh(model, tiny(), params_of(model, decay_tables=False, **given))
+    spared = {id(weight) for weight in made.undecayed()}
+    names = {name for name, weight in made.named_parameters() if id(weight) in spared}
+    assert names == {"cores", "drawn" if given.get("tied") else "items"}
+    assert list(fresh(model, tiny(), params_of(model, **given)).undecayed()) == []
+
+
 @everyone
 def test_half_precision_blurs_the_loss_no_more_than_its_layers(model: Any) -> None:
     made = fresh(model, tiny(), params_of(model, dropout=0.0)).train()
@@ -69,6 +97,19 @@ def test_half_precision_blurs_the_loss_no_more_than_its_layers(model: Any) -> No
 
 
 # --- scores
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_concepts_are_not_blurred_by_half_precision(training: bool) -> None:
+    case = tiny()
+    made = fresh(ALIGN, case, params_of(ALIGN, tau=0.01)).train(training)
+    items = torch.nn.functional.normalize(made.table().detach())
+    found = []
+    for enabled in (False, True):
+        torch.manual_seed(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            found.append(made._log_concepts(items))
+    assert torch.equal(*found)
 
 
 def test_the_parts_of_all_items_share_one_softmax() -> None:
@@ -149,6 +190,28 @@ def test_align_begins_with_the_aligned_vectors(tied: bool) -> None:
         assert (made.aligned.vectors[known] - vector).norm(dim=1).min() < 2  # a mean of some of them
 
 
+@pytest.mark.parametrize("spherical", [False, True])
+def test_cores_begin_as_the_means_of_k_means(spherical: bool) -> None:
+    case = tiny()
+    made = fresh(ALIGN, case, params_of(ALIGN, tied=False, spherical=spherical))
+    vectors = made.aligned.vectors[made.aligned.known]
+    assert torch.equal(made.cores, concept_cores(vectors, 3, 1, spherical))
+    sem = find_model("SEMMacridVAE")
+    made = fresh(sem, case, params_of(sem))
+    known = torch.from_numpy(np.any(list(case.known.values()), axis=0))
+    assert torch.equal(made.cores, concept_cores(made.items[known], 3, 1, False))
+
+
+@pytest.mark.parametrize("name", ["SEMMacridVAE", "AlignMacridVAE"])
+def test_features_that_tell_nothing_are_refused(name: str) -> None:
+    model, case = find_model(name), tiny(("visual",))
+    nowhere = case.having("visual", np.zeros_like(case.features["visual"]), np.zeros(case.n_items, dtype=bool))
+    constant = case.having("visual", np.ones_like(case.features["visual"]), np.ones(case.n_items, dtype=bool))
+    for spoilt, told in ((nowhere, "0 items have features"), (constant, "the same for all items")):
+        with pytest.raises(UserError, match=told):
+            fresh(model, spoilt, params_of(model))
+
+
 def test_more_concepts_than_items_are_refused() -> None:
     with pytest.raises(UserError, match="concepts"):
         fresh(ALIGN, tiny(), params_of(ALIGN, kfac=40))
@@ -206,9 +269,45 @@ def test_concepts_are_found_again_where_users_have_three_items() -> None:
 
 
 @every_macrid
-def test_a_portrait_is_one_that_can_be_shown(model: Any) -> None:
+def test_a_portrait_tells_what_literal_loops_tell(model: Any) -> None:
     case = tiny()
-    shown = trained(model, case, params_of(model)).portrait()
+    made = trained(model, case, params_of(model, normalise_mu=False))
+    shown = made.portrait()
     shown.check(case.n_items)
-    assert set(shown.numbers) >= {"user independence", "item independence"}
-    assert len(shown.tops) == 3
+    state = {name: value.double().numpy() for name, value in made.state_dict().items()}
+    table, counted = made.table().detach().double().numpy(), made.counted.numpy()
+    literal = Macrid(made, table, counted, 6)
+    c, (n_parts, n_items) = literal.concepts(), counted.shape
+    weights = counted / counted.sum(0)
+    of_items = np.array([sum(weights[p, i] * c[p * n_items + i] for p in range(n_parts)) for i in range(n_items)])
+    assert shown.groups.tolist() == of_items.argmax(1).tolist()
+    degrees = case.interactions.sum(0)
+    for concept, tops in enumerate(shown.tops):
+        own = [i for i in range(n_items) if of_items[i].argmax() == concept]
+        assert sorted(tops) == own
+        appeal = [of_items[i, concept] * degrees[i] for i in tops]
+        assert appeal == sorted(appeal, reverse=True)
+    rows = [np.tile(x, n_parts) * counted.flatten() for x in case.interactions]
+    ones, n_concepts = np.ones(n_parts * n_items), len(state["cores"])
+    wanted = np.array([[literal.encoded(x, c[:, k], ones)[0] for k in range(n_concepts)] for x in rows])
+    wanted /= np.sqrt((wanted**2).sum((1, 2), keepdims=True))
+    users = np.mean([independence(wanted[:, k]) for k in range(n_concepts)])
+    assert shown.numbers["user independence"] == pytest.approx(users, abs=1e-5)
+    items = unit(table[counted.flatten()])
+    assert shown.numbers["item independence"] == pytest.approx(independence(items), abs=1e-5)
+    assert all(placed[known].isfinite().all() and placed[known].std() > 0 for placed, known in _placed(made, shown))
+    if model is ALIGN:
+        assert dict(shown.curves) == {"alignment loss": made.aligned.losses}
+        assert made.aligned.retrieval.items() <= dict(shown.numbers).items()
+
+
+def _placed(made: Any, shown: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Each map, and the items that have a place on it."""
+    aligned = getattr(made, "aligned", None)
+    return list(zip(shown.places.values(), made.counted if aligned is None else aligned.known, strict=True))
+
+
+def independence(rows: np.ndarray) -> float:
+    size = rows.shape[1]
+    found = np.corrcoef(rows, rowvar=False)
+    return 1 - sum(abs(found[i, j]) for i in range(size) for j in range(size) if i != j) / (size * (size - 1))

@@ -128,7 +128,8 @@ class _Views:
         target = own.diagonal().mean() * torch.eye(len(own))
         n_items = int(known.sum())
         error = (fourth / n_items - own.square().sum()) / n_items
-        share = float((error / (own - target).square().sum().clamp(min=error)).clamp(min=_LEAST_SHARE))
+        apart = (own - target).square().sum()
+        share = max(_LEAST_SHARE, float(error / apart.clamp(min=error)) if apart > 0 else 0.0)
         return (1 - share) * own + share * target
 
     def maps(self, weights: list[Tensor]) -> Found:

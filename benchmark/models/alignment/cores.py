@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from torch.nn import functional
 
 from benchmark.models.base import TrainingData
 from workbench.errors import UserError
-from workbench.files import fingerprint, sha256_array
+from workbench.files import fingerprint, sha256_array, sha256_file
 
 _MANY = 50_000  # rows from which fewer starts are compared
 
@@ -56,7 +58,8 @@ def concept_cores(vectors: Tensor, k: int, seed: int, spherical: bool) -> Tensor
 def kept_concept_cores(data: TrainingData, vectors: Tensor, k: int, seed: int, spherical: bool) -> Tensor:
     """`concept_cores`, computed once for all trials."""
     hashed = sha256_array(vectors.detach().cpu().numpy())
-    key = fingerprint(["cores", list(vectors.shape), hashed, k, seed, spherical])
+    code = [sha256_file(Path(__file__)), version("scikit-learn")]
+    key = fingerprint(["cores", *code, list(vectors.shape), hashed, k, seed, spherical])
     return data.kept(f"cores {key}", lambda: {"cores": concept_cores(vectors, k, seed, spherical)})["cores"]
 
 

@@ -27,7 +27,7 @@ def retrieval(vectors: Tensor, known: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor : (R (R - 1), 2) float32; the pairs (0, 1), (0, 2), .., (1, 0), ..
+    Tensor : (R (R - 1), 2) float32; the pairs (0, 1), (0, 2), .., (1, 0), ..; NaN of a pair that no item has.
     """
     found = [
         _hits(vectors[one], vectors[other], known[one] & known[other]) for one, other in ordered_pairs(len(vectors))
@@ -42,6 +42,8 @@ def ordered_pairs(n_modalities: int) -> list[tuple[int, int]]:
 
 def _hits(asking: Tensor, asked: Tensor, both: Tensor) -> Tensor:
     items = both.nonzero().flatten()
+    if len(items) == 0:
+        return torch.full((len(DEPTHS),), torch.nan)
     if len(items) > _MOST_ITEMS:
         generator = torch.Generator().manual_seed(_SAMPLE_SEED)
         items = items[torch.randperm(len(items), generator=generator)[:_MOST_ITEMS].to(items.device)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -130,6 +131,7 @@ def _named(shares: Tensor, modalities: Mapping[str, Features]) -> dict[str, floa
         f"{names[one]} to {names[other]}, top {depth}": share
         for (one, other), row in zip(ordered_pairs(len(names)), shares.tolist(), strict=True)
         for depth, share in zip(DEPTHS, row, strict=True)
+        if not math.isnan(share)
     }
 
 

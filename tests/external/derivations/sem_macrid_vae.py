@@ -1,4 +1,4 @@
-"""SEM-MacridVAE: MacridVAE with a table that began with content; where it began is proved in test_macrid."""
+"""SEM-MacridVAE: MacridVAE with a table that began with content; where it began is proved in test_macrid_family."""
 
 from __future__ import annotations
 
