@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from loguru import logger
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from workbench.errors import UserError
@@ -62,7 +62,7 @@ def _write(path: Path, key: str, tensors: Tensors) -> None:
         for torn in path.parent.glob(f".{path.name}.*.tmp"):
             torn.unlink(missing_ok=True)  # what a kill in the middle of writing left
         with atomic_file(path) as temporary:
-            save_file(tensors, temporary, _metadata(key, tensors))
+            temporary.write_bytes(save(tensors, _metadata(key, tensors)))  # save_file would let nobody else read it
     except (OSError, SafetensorError, UserError) as error:
         logger.warning("{}; what was computed is not kept for later runs", str(error).splitlines()[0])
 
@@ -97,6 +97,6 @@ def _wait_for(path: Path) -> Lock:
             return Lock(path)
         except Held as held:
             if held.by and not told:
-                logger.info("waiting for what {} is computing for all", held.by)
+                logger.info("{} is computing the same; it is waited for", held.by)
                 told = True
             time.sleep(_GLANCE)

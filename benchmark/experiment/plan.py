@@ -115,8 +115,13 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     _tell_unimodal_grid(space)
     seed = file.experiment.random_seed
     plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), seed, file)
+    told = set[str]()
     for combination in plan.proposals().batch():  # all of them, or the first that the search would draw
         params = plan.params(combination)
+        notice = params.notice() if isinstance(params, TrainingParams) else None
+        if notice is not None and notice not in told:
+            logger.info("{}: {}", file.document.where(at), notice)
+            told.add(notice)
         if isinstance(params, TrainingParams) and params.early_stopping is not None:
             with located(file.document, (*at, "early_stopping")):
                 check_monitor(params.early_stopping, measures.columns)

@@ -78,8 +78,16 @@ def check_sources(file: ExperimentFile) -> None:
             raise UserError(
                 f"no such interaction file: {file.path(given)}",
                 where=file.document.where(("experiment", "data_config", key)),
-                mend="mend the path, or make the parts: python run_split.py --dataset " + file.experiment.dataset,
+                mend=_remedy(file, file.path(given)),
             )
+
+
+def _remedy(file: ExperimentFile, path: Path) -> str:
+    """For a path of interactions that is not there."""
+    if file.experiment.data_config.strategy != "recom_data":
+        return f"mend the path, or make the parts: python run_split.py --dataset {file.experiment.dataset}"
+    there = sorted(each.name for each in path.parent.glob("*/")) if path.parent.is_dir() else []
+    return f"unpack the folder there; in {path.parent} there are: {', '.join(there[:6]) or 'none'}"
 
 
 def warn_of_changes(folder: Path) -> None:

@@ -24,13 +24,13 @@ from benchmark.models.rows import UserRows, every_row, rows_of
 
 
 class AutoencoderParams(RecipeParams):
-    """dfac: length of the code. hidden: of the layer on either side of it, 0 for none. dropout: share of a user's
-    entries that are left out. normalise_input: whether a row is scaled to length 1."""
+    """dfac: length of the code. hidden: of the layer on either side of it, by default 3 dfac, 0 for none. dropout:
+    share of a user's entries that are left out. normalise_input: whether a row is scaled to length 1."""
 
     epochs: int = 50
     batch_size: int = 100
     dfac: PositiveInt = 200
-    hidden: NonNegativeInt = 600
+    hidden: NonNegativeInt | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     normalise_input: bool = True
 
@@ -52,11 +52,12 @@ class RowAutoencoder(TrainedRecommender):
         super().__init__()
         self.params, self.data = params, data
         self.everyone = every_row(data, data.n_items)
-        linear = nn.Linear(data.n_items, params.hidden or code)
+        hidden = 3 * params.dfac if params.hidden is None else params.hidden
+        linear = nn.Linear(data.n_items, hidden or code)
         self.first, self.first_bias = nn.Parameter(linear.weight.detach().t().contiguous()), linear.bias
-        self.second = nn.Sequential(nn.Tanh(), nn.Linear(params.hidden, code)) if params.hidden else nn.Identity()
-        widened = [nn.Linear(params.dfac, params.hidden), nn.Tanh()] if params.hidden else []
-        self.decoder = nn.Sequential(*widened, nn.Linear(params.hidden or params.dfac, data.n_items))
+        self.second = nn.Sequential(nn.Tanh(), nn.Linear(hidden, code)) if hidden else nn.Identity()
+        widened = [nn.Linear(params.dfac, hidden), nn.Tanh()] if hidden else []
+        self.decoder = nn.Sequential(*widened, nn.Linear(hidden or params.dfac, data.n_items))
 
     def code(self, encoded: Tensor) -> Tensor:
         """What is decoded (B, d), without noise, of what the encoder gives (B, C)."""

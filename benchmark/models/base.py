@@ -138,7 +138,10 @@ def choose_modalities(loaded: tuple[str, ...], wanted: tuple[str, ...] | None) -
     if not names and loaded:
         raise UserError("`modalities` names none", mend="name one, or leave `modalities` out")
     if not names:
-        raise UserError("the model reads features, and none are loaded", mend="add a loader to `side_information`")
+        raise UserError(
+            "the model reads features, and none are loaded",
+            mend="add a loader to `side_information`, or take the model out where there are no features",
+        )
     for name in names:
         if name not in loaded:
             raise UserError(f"the model wants the modality {name!r}", mend=_remedy(name, loaded))
@@ -261,6 +264,10 @@ class TrainingParams(Params):
         if self.lr_schedule is not None and self.lr_schedule.warmup >= self.epochs:
             raise ValueError(f"a warmup of {self.lr_schedule.warmup} epochs leaves nothing of {self.epochs}")
         return self
+
+    def notice(self) -> str | None:
+        """What should be told, once a row, of these parameters; they are legal all the same."""
+        return None
 
     def learning_rate(self, epoch: int) -> float:
         """Of an epoch, counted from 1."""

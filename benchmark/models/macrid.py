@@ -54,7 +54,7 @@ from workbench.files import sha256_array
 
 _BLOCK_SCORES = 1 << 22  # log-probabilities of parts held at a time, when scoring
 _BLOCK_USERS = 512
-_TOPS = 10  # items that a portrait shows of each concept
+_TOPS = 12  # items that a portrait shows of each concept
 
 
 class MacridParams(AnnealedParams):

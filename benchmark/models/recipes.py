@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
-from loguru import logger
 from pydantic import NonNegativeFloat, NonNegativeInt, model_validator
 from torch import Tensor, nn
 
@@ -28,18 +27,19 @@ class RecipeParams(TrainingParams):
         recipe = given.get("recipe", cls.model_fields["recipe"].default)
         whole = dict(given)
         for key, value in cls.RECIPES.get(recipe, {}).items() if isinstance(recipe, str) else ():
-            own = given.get(key, {})
-            whole[key] = {**value, **own} if _follows(value, own) else given.get(key, value)
+            whole[key] = _completed(value, given[key]) if key in given else value
         return whole
 
 
-def _follows(value: Any, own: Any) -> bool:
-    """Whether a mapping of the recipe is completed: not where another method is named, whose keys are others."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(own, Mapping)
-        and own.get("method", value.get("method")) == (value.get("method"))
-    )
+def _completed(value: Any, own: Any) -> Any:
+    """What is given, completed where the recipe has a mapping of the same method; a bare string is a method."""
+    if not isinstance(value, Mapping):
+        return own
+    if isinstance(own, str):
+        own = {"method": own}
+    if not isinstance(own, Mapping) or own.get("method", value["method"]) != value["method"]:
+        return own
+    return {**value, **own}
 
 
 class AnnealedParams(RecipeParams):
@@ -50,6 +50,12 @@ class AnnealedParams(RecipeParams):
 
     beta: NonNegativeFloat = 0.2
     anneal_steps: NonNegativeInt | None = None
+
+    def notice(self) -> str | None:
+        reached = self.epochs / self.ANNEAL_EPOCHS[self.recipe]
+        if self.anneal_steps is not None or reached >= self.beta:
+            return None
+        return f"{self.epochs} epochs take the weight of the KL to {reached:g}: every larger `beta` is the same run"
 
 
 class Annealing(nn.Module):
@@ -68,14 +74,6 @@ class Annealing(nn.Module):
         epochs = params.ANNEAL_EPOCHS[params.recipe]
         self.steps = epochs * batches if params.anneal_steps is None else params.anneal_steps
         self.beta = params.beta
-        reached = params.epochs * batches / self.steps if self.steps else self.beta
-        if reached < self.beta:
-            logger.warning(
-                "{} epochs take the weight of the KL to {:.2g}, and `beta: {:g}` is never reached: set `anneal_steps`",
-                params.epochs,
-                reached,
-                self.beta,
-            )
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self) -> Tensor:

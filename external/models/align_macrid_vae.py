@@ -103,13 +103,15 @@ class AlignMacridVAE(MacridRecommender):
         vectors = torch.nn.functional.normalize(self.aligned.vectors, dim=2)
         together = vectors.new_full((*self.aligned.known.shape, 2), torch.nan)
         together[self.aligned.known] = plane(vectors[self.aligned.known])
-        return dict(zip(self.names, together, strict=True))
+        return {f"{name}, as aligned": placed for name, placed in zip(self.names, together, strict=True)}
 
     def portrait(self) -> Portrait:
         """With what alignment came to: the loss of its epochs, and how often an item is found by another modality."""
         shown = super().portrait()
         curves = {"alignment loss": self.aligned.losses} if self.aligned.losses else {}
-        return replace(shown, numbers={**self.aligned.retrieval, **shown.numbers}, curves=curves)
+        weights = torch.softmax(self.modality_weights, dim=0).tolist() if self.params.parts == "learned" else []
+        told = {f"weight of {name}": weight for name, weight in zip(self.names, weights, strict=False)}
+        return replace(shown, numbers={**told, **self.aligned.retrieval, **shown.numbers}, curves=curves)
 
     def undecayed(self) -> Iterable[nn.Parameter]:
         if self.params.decay_tables:

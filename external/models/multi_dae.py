@@ -3,7 +3,7 @@
 The formulas are those of `benchmark/models/autoencoder.py`; the code is tanh of what the encoder gives.
 
 `recipe: official`: rows scaled to length 1, no hidden layer (I - 200 - I), 200 epochs in batches of 500, weight_decay
-.01 / 500. `recipe: igui`, the variant of Align-MacridVAE's program: rows as they are, a hidden layer of 600, 50 epochs
+.01 / 500. `recipe: igui`, the variant of Align-MacridVAE's program: rows as they are, a hidden layer of 3 d, 50 epochs
 in batches of 100, weight_decay 1e-4. Departure: torch's initial weights.
 """
 
@@ -21,7 +21,7 @@ class MultiDAE(RowAutoencoder):
     class Params(AutoencoderParams):
         RECIPES = {
             "official": {"normalise_input": True, "hidden": 0, "epochs": 200, "batch_size": 500, "weight_decay": 2e-5},
-            "igui": {"normalise_input": False, "hidden": 600, "weight_decay": 1e-4},
+            "igui": {"normalise_input": False, "weight_decay": 1e-4},
         }
 
     def __init__(self, params: Params, data: TrainingData) -> None:

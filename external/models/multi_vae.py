@@ -7,8 +7,8 @@ The formulas are those of `benchmark/models/autoencoder.py`. The encoder gives a
 loss = reconstruction + beta_t mean over u of 1/2 sum_d (exp(l) + a^2 - 1 - l)     beta_t = min(beta, t / T), step t
 
 `recipe: official`: rows scaled to length 1, 200 epochs in batches of 500, T of 857 epochs (the paper's 200,000 updates
-on ML-20M). `recipe: igui`, the variant of Align-MacridVAE's program: rows as they are, 50 epochs in batches of 100, T of
-500 epochs, weight_decay 1e-4. Departure: torch's initial weights.
+on ML-20M). `recipe: igui`, the variant of Align-MacridVAE's program: rows as they are, 50 epochs in batches of 100, T
+of 500 epochs, weight_decay 1e-4. Departure: torch's initial weights.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from bench_cases import training_data
 
 from benchmark.models.base import Features
 from benchmark.models.graphs import InteractionGraph
-from benchmark.models.layers import Projections, mean_of_layers, xavier, unit_rows
+from benchmark.models.layers import Projections, mean_of_layers, unit_rows, xavier
 
 ITEMS_OF = [[0, 3], [1], [0, 1, 2], []]
 NAMES = ("a.b", "visual", "a modality")  # no names for attributes

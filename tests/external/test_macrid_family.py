@@ -61,15 +61,26 @@ def test_a_recipe_completes_a_mapping_of_the_same_method() -> None:
     partly = ALIGN.Params(recipe="igui", alignment={"epochs": 5}).alignment
     assert (partly.epochs, partly.batch_size, partly.log_scale, partly.decay_scale) == (5, 32, 0.15, True)
     assert ALIGN.Params(recipe="igui", alignment={"method": "pca"}).alignment.method == "pca"
+    whole = ALIGN.Params(recipe="igui").alignment
+    for spelt in ("contrastive", {"method": "contrastive"}, {}):
+        assert ALIGN.Params(recipe="igui", alignment=spelt).alignment == whole
 
 
-def test_a_beta_that_is_never_reached_is_told(log: list[str]) -> None:
+def test_an_alignment_is_named_in_a_few_words() -> None:
+    """In logs, tables and charts of a grid over alignments."""
+    for given, name in (("cca", "cca"), ("contrastive", "contrastive"),
+                        ({"epochs": 3, "batch_size": 32}, "contrastive (epochs 3, batch_size 32)")):  # fmt: skip
+        params = ALIGN.Params(alignment=given)
+        assert str(params.alignment) == params.model_dump(mode="json")["alignment"] == name
+
+
+def test_a_beta_that_is_never_reached_is_told() -> None:
     """50 epochs of 500 take it to .1: whatever is above is the same run."""
-    model = find_model("MacridVAE")
-    for beta, told in ((0.2, True), (0.05, False)):
-        log.clear()
-        fresh(model, tiny(), params_of(model, recipe="igui", anneal_steps=None, beta=beta, epochs=50))
-        assert any(f"`beta: {beta:g}` is never reached" in line for line in log) == told
+    params = find_model("MacridVAE").Params
+    assert "to 0.1: every larger `beta`" in str(params(recipe="igui", beta=0.2, epochs=50).notice())
+    for silent in ({"beta": 0.1}, {"epochs": 100}, {"anneal_steps": 10}, {"recipe": "official"}):
+        assert params(**{"recipe": "igui", "beta": 0.2, "epochs": 50, **silent}).notice() is None
+    assert find_model("MultiVAE").Params().notice() is None
 
 
 @every_macrid

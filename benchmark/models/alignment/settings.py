@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt, model_serializer, model_validator
 
 from benchmark.training.settings import NonNegative
 from workbench.config import Settings
@@ -44,6 +44,19 @@ class AlignmentParams(Settings):
     log_scale: Annotated[float, Field(le=LARGEST_LOG_SCALE)] = math.log(1 / 0.07)
     weight_decay: NonNegative = 0.01
     decay_scale: bool = False
+
+    def __str__(self) -> str:
+        fields = type(self).model_fields
+        others = [
+            f"{key} {getattr(self, key):g}"
+            for key in fields
+            if key != "method" and getattr(self, key) != fields[key].default
+        ]
+        return f"{self.method} ({', '.join(others)})" if others else self.method
+
+    @model_serializer
+    def _in_words(self) -> str:
+        return str(self)
 
     @model_validator(mode="before")
     @classmethod

@@ -64,7 +64,7 @@ def align(
     views = list(modalities.values())
     method = params.method if len(views) > 1 else "pca"
     drawn = seed if method == "contrastive" else None
-    settings = params.model_dump() if method == "contrastive" else method
+    settings = str(params) if method == "contrastive" else method
     made_of = [[each.digest, list(each.values.shape)] for each in views]
     key = fingerprint(["alignment", _code(), data.device.type, made_of, size, settings, drawn])
 

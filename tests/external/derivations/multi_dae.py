@@ -10,7 +10,7 @@ import torch
 
 PARAMS = {"dfac": 3, "hidden": 5, "dropout": 0.4, "weight_decay": 0.01}
 CHANGES = {"dfac": 4, "hidden": 0, "dropout": 0.1, "normalise_input": False, "recipe": "igui"}
-VARIANTS = [{"hidden": 0}, {"recipe": "igui"}]
+VARIANTS = [{"hidden": 0}, {"recipe": "igui", "hidden": None}]
 
 
 def scores(model: Any, case: Any) -> np.ndarray:
@@ -40,12 +40,12 @@ def encoded(model: Any, row: np.ndarray, kept: np.ndarray | float = 1.0) -> np.n
     if model.params.normalise_input and row.any():
         row = row / math.sqrt(sum(row))
     first = (row * kept) @ state["first"] + state["first_bias"]
-    return state["second.1.weight"] @ np.tanh(first) + state["second.1.bias"] if model.params.hidden else first
+    return state["second.1.weight"] @ np.tanh(first) + state["second.1.bias"] if model.params.hidden != 0 else first
 
 
 def decoded(model: Any, code: np.ndarray) -> np.ndarray:
     state = {name: value.double().numpy() for name, value in model.state_dict().items()}
     logits = state["decoder.0.weight"] @ code + state["decoder.0.bias"]
-    if model.params.hidden:
+    if model.params.hidden != 0:
         logits = state["decoder.2.weight"] @ np.tanh(logits) + state["decoder.2.bias"]
     return logits - math.log(sum(math.exp(value) for value in logits))
