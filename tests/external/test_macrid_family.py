@@ -69,7 +69,8 @@ def test_a_recipe_completes_a_mapping_of_the_same_method() -> None:
 def test_an_alignment_is_named_in_a_few_words() -> None:
     """In logs, tables and charts of a grid over alignments."""
     for given, name in (("cca", "cca"), ("contrastive", "contrastive"),
-                        ({"epochs": 3, "batch_size": 32}, "contrastive (epochs 3, batch_size 32)")):  # fmt: skip
+                        ({"epochs": 3, "batch_size": 32}, "contrastive (epochs 3, batch_size 32)"),
+                        ({"decay_scale": True}, "contrastive (decay_scale true)")):  # fmt: skip
         params = ALIGN.Params(alignment=given)
         assert str(params.alignment) == params.model_dump(mode="json")["alignment"] == name
 

@@ -46,12 +46,12 @@ class AlignmentParams(Settings):
     decay_scale: bool = False
 
     def __str__(self) -> str:
+        """The method, and what is not its default."""
         fields = type(self).model_fields
-        others = [
-            f"{key} {getattr(self, key):g}"
-            for key in fields
-            if key != "method" and getattr(self, key) != fields[key].default
-        ]
+        changed = {key: getattr(self, key) for key in fields if getattr(self, key) != fields[key].default}
+        changed.pop("method", None)
+        others = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}".lower()
+                  for key, value in changed.items()]  # fmt: skip
         return f"{self.method} ({', '.join(others)})" if others else self.method
 
     @model_serializer
