@@ -14,7 +14,8 @@ alignment   `contrastive` (as published), or in closed form `cca`, `procrustes`,
 tied        h_(r,i) stays W_r f_r(i) + b_r, and W, b are trained: new items get scores by their features, and no item
             that nobody has is pushed down by the softmax of the loss
 parts       w_ri: `equal` among the modalities that i has (as published), or `learned`, softmax of one weight a modality
-spherical   k-means among vectors of length 1, since only directions count; as published they have any length
+spherical   since only directions count: k-means among vectors of length 1, and vectors that begin as short as drawn
+            ones (Xavier: sqrt(2 d / (R I + d))), so that training can turn them; as published, both have any length
 
 `recipe: igui` sets the published program's choices, of the alignment, too. Departures: every count of modalities,
 masks, and pairs that count once.
@@ -34,6 +35,7 @@ from benchmark.models.alignment import IGUI, AlignmentParams, align, kept_concep
 from benchmark.models.base import MultimodalParams, TrainingData
 from benchmark.models.disentanglement import plane
 from benchmark.models.graphs import InteractionGraph
+from benchmark.models.layers import unit_rows
 from benchmark.models.macrid import MacridParams, MacridRecommender
 from benchmark.models.portrait import Portrait
 
@@ -78,7 +80,10 @@ class AlignMacridVAE(MacridRecommender):
                 linear.load_state_dict({"weight": weight, "bias": bias})
             self.drawn = nn.Parameter(drawn) if len(self.alone) else None
         else:
-            self.items = nn.Parameter(aligned.vectors.flatten(0, 1).index_copy(0, self.alone, drawn))
+            start = aligned.vectors.flatten(0, 1)
+            if params.spherical:
+                start = unit_rows(start) * (2 * params.dfac / (len(start) + params.dfac)) ** 0.5
+            self.items = nn.Parameter(start.index_copy(0, self.alone, drawn))
         if params.parts == "learned":
             self.modality_weights = nn.Parameter(torch.zeros(len(modalities)))
 
