@@ -74,6 +74,7 @@ class PictureServer:
                     owner.headers.append(dict(self.headers))
                     owner.at_once += 1
                     owner.most_at_once = max(owner.most_at_once, owner.at_once)
+                counted = True
                 try:
                     self.send_response(answer.status)
                     for name, value in answer.headers.items():
@@ -82,12 +83,15 @@ class PictureServer:
                         self.send_header("Content-Length", str(answer.announced or len(answer.body)))
                     self.end_headers()
                     time.sleep(answer.seconds)
+                    with owner.lock:  # before the last byte: whoever has it may ask again at once
+                        owner.at_once -= 1
+                        counted = False
                     self.wfile.write(answer.body)
                 except OSError:  # the client has had enough
                     pass
                 finally:
                     with owner.lock:
-                        owner.at_once -= 1
+                        owner.at_once -= counted
 
             def log_message(self, *arguments: Any) -> None:
                 pass
