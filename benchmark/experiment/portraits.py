@@ -16,12 +16,11 @@ from benchmark.evaluation.slices import Slice
 from benchmark.experiment.fold import Fold
 from benchmark.models.base import Recommender
 from benchmark.models.disentanglement import interpretability
-from benchmark.models.portrait import Portrait
+from benchmark.models.portrait import TOPS, Portrait
 from benchmark.reports.portrait import ShownPortrait
 from workbench.errors import UserError
 
 POINTS = 4_000  # on a map, of all modalities together
-TOPS = 12  # items of a concept
 
 
 def draw_portrait(model: Recommender, fold: Fold, row: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from loguru import logger
 
 from benchmark.config import ExperimentFile, SideInformation
 from benchmark.data.dataset import Csr, Dataset
-from benchmark.data.formats import recom_data
+from benchmark.data.formats import mmrec, recom_data
 from benchmark.data.interactions import Interactions
 from benchmark.data.modalities import (
     Matrix,
@@ -89,8 +89,9 @@ def _reviews(rows: Rows, train: Interactions, items: list[str]) -> Reviews:
 
 def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> Rows:
     path = file.path(side.path)
-    if side.ids is None and _is_of_recom_data(file, path):
-        return recom_data.open_features(path)
+    own = _open_beside_the_parts(file, path) if side.ids is None else None
+    if own is not None:
+        return own
     rows = open_source(path, None if side.ids is None else file.path(side.ids), verify)
     if side.source == "items" and is_pair_table(rows.table):
         raise UserError(
@@ -102,13 +103,17 @@ def _open(file: ExperimentFile, side: SideInformation, verify: bool = True) -> R
     return rows
 
 
-def _is_of_recom_data(file: ExperimentFile, path: Path) -> bool:
-    """Whether a matrix lies in the data folder of Align-MacridVAE that the parts come from."""
+def _open_beside_the_parts(file: ExperimentFile, path: Path) -> Matrix | None:
+    """A matrix in the folder that the parts come from, where their format says which item a row is."""
     config = file.experiment.data_config
-    if config.strategy != "recom_data" or path.suffix != ".npy" or path.is_dir():
-        return False
-    assert config.dataset_path is not None
-    return path.parent.resolve() == file.path(config.dataset_path).resolve()
+    if config.dataset_path is None or path.suffix != ".npy" or path.is_dir():
+        return None
+    parts = file.path(config.dataset_path)
+    if path.parent.resolve() != (parts if parts.is_dir() else parts.parent).resolve():
+        return None
+    if config.strategy == "recom_data":
+        return recom_data.open_features(path)
+    return mmrec.open_features(path) if config.strategy == "mmrec" or parts.suffix == ".inter" else None
 
 
 def _refuse_raw_numbers(file: ExperimentFile, rows: Rows, path: Path) -> None:

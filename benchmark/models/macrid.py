@@ -46,7 +46,7 @@ from benchmark.models.graphs.interactions import InteractionGraph
 from benchmark.models.graphs.sparse import Pattern, SparseMatrix, log_sum_exp_by_row, sum_by_row
 from benchmark.models.layers import unit_rows
 from benchmark.models.mixture import log_mixture, log_mixture_at, log_partition
-from benchmark.models.portrait import Portrait
+from benchmark.models.portrait import TOPS, Portrait
 from benchmark.models.precision import single_or_more
 from benchmark.models.recipes import AnnealedParams, Annealing
 from benchmark.models.rows import UserRows, every_row, in_parts, repeated, rows_of
@@ -54,7 +54,7 @@ from workbench.files import sha256_array
 
 _BLOCK_SCORES = 1 << 22  # log-probabilities of parts held at a time, when scoring
 _BLOCK_USERS = 512
-_TOPS = 12  # items that a portrait shows of each concept
+_TABLES = ("cores", "items", "drawn")  # weights of which only the directions count
 
 
 class MacridParams(AnnealedParams):
@@ -97,11 +97,12 @@ class MacridParams(AnnealedParams):
 
 
 class MacridRecommender(TrainedRecommender):
-    """What the models of the family share; each says what `table`, the vectors of the parts, is.
+    """What the models of the family share; each makes its `items`, or says what `table`, the vectors of the parts, is.
 
     Weights
     -------
     cores : m (K, d).
+    items : h (P I, d), where they are free.
     first : W_1 (P I, H), b_1 (H,) in `first_bias`.
     second : W_2 (2 d, H) and b_2 (2 d,), a before l.
 
@@ -112,6 +113,7 @@ class MacridRecommender(TrainedRecommender):
     """
 
     params: MacridParams
+    items: nn.Parameter
 
     def __init__(self, params: MacridParams, data: TrainingData, counted: Tensor | None = None) -> None:
         super().__init__()
@@ -130,7 +132,7 @@ class MacridRecommender(TrainedRecommender):
 
     def table(self) -> Tensor:
         """h (P I, d), of any length."""
-        raise NotImplementedError
+        return self.items
 
     def part_weights(self) -> Tensor:
         """w (P, I), 0 where an item has no such part."""
@@ -141,7 +143,7 @@ class MacridRecommender(TrainedRecommender):
         return self.counted
 
     def undecayed(self) -> Iterable[nn.Parameter]:
-        return () if self.params.decay_tables else (self.cores,)
+        return [] if self.params.decay_tables else [each for name, each in self.named_parameters() if name in _TABLES]
 
     def sampler(self) -> UserRows:
         return UserRows(self.everyone)
@@ -183,7 +185,7 @@ class MacridRecommender(TrainedRecommender):
         groups = concepts.argmax(dim=1)
         typical = (concepts * InteractionGraph.of(self.data).item_degrees[:, None]).t().contiguous()  # (K, I)
         typical[groups != torch.arange(len(typical), device=groups.device)[:, None]] = -1
-        best = typical.topk(min(_TOPS, self.data.n_items), dim=1)
+        best = typical.topk(min(TOPS, self.data.n_items), dim=1)
         users = self.everyone.indptr.diff().nonzero().flatten()  # who has nothing wants what all who have nothing want
         rows = (repeated(rows_of(self.everyone, some), self.params.kfac) for some in users.split(_BLOCK_USERS))
         blocks = (self._encoded(each, log_concepts)[0].transpose(0, 1) for each in rows)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.errors import UserError
 
+TOPS = 12  # items of a concept that are shown
 _LONGEST_NAME = 80  # characters
 _MOST_CONCEPTS = 200
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.data.dataset import Csr
 from benchmark.data.formats.recom_data import ITEMS, USERS, read_ids, read_recom_data
@@ -42,9 +42,6 @@ class RunModel(MacridRecommender):
         self.first = nn.Parameter(weights["encoder.0.weight"].t().contiguous())
         self.first_bias = nn.Parameter(weights["encoder.0.bias"])
         self.second.load_state_dict({name: weights[f"encoder.2.{name}"] for name in ("weight", "bias")})
-
-    def table(self) -> Tensor:
-        return self.items
 
 
 @torch.no_grad()

@@ -23,7 +23,6 @@ masks, and pairs that count once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -89,7 +88,7 @@ class AlignMacridVAE(MacridRecommender):
 
     def table(self) -> Tensor:
         if not self.params.tied:
-            return self.items
+            return super().table()
         mapped = torch.cat([linear(values) for linear, values in zip(self.maps, self.features, strict=True)])
         return mapped if self.drawn is None else mapped.index_copy(0, self.alone, self.drawn.to(mapped.dtype))
 
@@ -117,10 +116,3 @@ class AlignMacridVAE(MacridRecommender):
         weights = torch.softmax(self.modality_weights, dim=0).tolist() if self.params.parts == "learned" else []
         told = {f"weight of {name}": weight for name, weight in zip(self.names, weights, strict=False)}
         return replace(shown, numbers={**told, **self.aligned.retrieval, **shown.numbers}, curves=curves)
-
-    def undecayed(self) -> Iterable[nn.Parameter]:
-        if self.params.decay_tables:
-            return ()
-        if not self.params.tied:
-            return self.cores, self.items
-        return (self.cores,) if self.drawn is None else (self.cores, self.drawn)

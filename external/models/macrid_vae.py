@@ -11,10 +11,8 @@ Align-MacridVAE builds on. Departures: weights are named for what they are, the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.models.base import TrainingData
 from benchmark.models.macrid import MacridParams, MacridRecommender
@@ -28,9 +26,3 @@ class MacridVAE(MacridRecommender):
     def __init__(self, params: MacridParams, data: TrainingData) -> None:
         super().__init__(params, data)
         self.items = nn.Parameter(nn.init.xavier_normal_(torch.empty(data.n_items, params.dfac)))
-
-    def table(self) -> Tensor:
-        return self.items
-
-    def undecayed(self) -> Iterable[nn.Parameter]:
-        return () if self.params.decay_tables else (self.cores, self.items)

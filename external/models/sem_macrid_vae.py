@@ -11,12 +11,11 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.models.alignment import AlignmentParams, align, kept_concept_cores
 from benchmark.models.base import Features, MultimodalParams, TrainingData
@@ -31,9 +30,9 @@ class SEMMacridVAE(MacridRecommender):
 
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__(params, data)
-        modalities = data.take_modalities(params.wanted).values()
-        known = torch.stack([each.known for each in modalities]).any(dim=0)
-        features = Features(torch.cat([each.values for each in modalities], dim=1), known)
+        modalities = list(data.take_modalities(params.wanted).values())
+        features = data.derived(f"joined {[each.digest for each in modalities]}", lambda: _joined(modalities))
+        known = features.known
         components = align(data, {"all features": features}, params.dfac, AlignmentParams(method="pca"), 0).vectors[0]
         deviations, means = torch.std_mean(components, dim=1, keepdim=True, correction=0)
         table = (components - means) / deviations.clamp(min=1e-12) * (2 / (data.n_items + params.dfac)) ** 0.5
@@ -41,8 +40,8 @@ class SEMMacridVAE(MacridRecommender):
         self.items = nn.Parameter(table.where(known[:, None], drawn))
         self.cores = nn.Parameter(kept_concept_cores(data, table[known], params.kfac, params.seed, False).clone())
 
-    def table(self) -> Tensor:
-        return self.items
 
-    def undecayed(self) -> Iterable[nn.Parameter]:
-        return () if self.params.decay_tables else (self.cores, self.items)
+def _joined(modalities: list[Features]) -> Features:
+    """All features of an item side by side, known where any of them is."""
+    known = torch.stack([each.known for each in modalities]).any(dim=0)
+    return Features(torch.cat([each.values for each in modalities], dim=1), known)

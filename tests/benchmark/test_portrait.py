@@ -13,8 +13,9 @@ from bench_cases import random_reviews, write_rows
 from experiment_cases import QUICK, experiment, results, split_quietly
 
 from benchmark.experiment import run_experiment
-from benchmark.experiment.portraits import POINTS, TOPS, sample
+from benchmark.experiment.portraits import POINTS, sample
 from benchmark.models import Portrait
+from benchmark.models.portrait import TOPS
 from benchmark.reports import read_report
 from benchmark.reports.html import write_page
 from workbench.errors import UserError

@@ -26,8 +26,10 @@ from benchmark.data.interactions import (
     read_rows,
     resolve_duplicates,
 )
+from benchmark.data.modalities.sources import Matrix, open_source
 from benchmark.data.splitters import Parts
 from workbench.errors import UserError
+from workbench.features import FeatureTable
 
 LABELS = {"train": "0", "validation": "1", "test": "2"}
 USER_MAP, ITEM_MAP = "u_id_mapping.csv", "i_id_mapping.csv"
@@ -126,6 +128,20 @@ def read_map(path: Path, index: str) -> dict[str, str] | None:
         known[cells[place]] = cells[1 - place]
         raw.add(cells[1 - place])
     return known
+
+
+def open_features(path: Path) -> Matrix | None:
+    """A matrix of the folder by raw item id, row n that of the item n of the map; None where there is no map.
+
+    Raises
+    ------
+    UserError : no plain matrix of floats, or a map that cannot be read.
+    """
+    raw = read_map(path.parent / ITEM_MAP, "itemID")
+    if raw is None:
+        return None
+    matrix = open_source(path).table.matrix
+    return Matrix(FeatureTable(path, [raw.get(str(row)) for row in range(len(matrix))], matrix, {}), numbered=False)
 
 
 def read_features(folder: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 from loguru import logger
 
-from benchmark.data.formats.mmrec import ITEM_MAP, read_map
 from workbench.errors import UserError
 from workbench.features import FeatureTable, manifest_path, open_table
 
@@ -104,7 +103,7 @@ def open_source(path: Path, ids: Path | None = None, verify: bool = True) -> Row
     """Open a feature table by its folder, a folder of `.npy` files, or a matrix by its file name (`.npy`).
 
     A matrix that lies beside its manifest is the table. Any other has one row an item: row n is item n, or the item on
-    line n of `ids` (from 0), or in MMRec's folders the item of number n in `i_id_mapping.csv`.
+    line n of `ids` (from 0).
 
     Raises
     ------
@@ -115,11 +114,6 @@ def open_source(path: Path, ids: Path | None = None, verify: bool = True) -> Row
     if ids is None and manifest_path(path.with_suffix("")).is_file():
         return Rows(open_table(path.with_suffix(""), verify))
     matrix = _read_matrix(path)
-    mapped = read_map(path.parent / ITEM_MAP, "itemID") if ids is None else None
-    if mapped is not None:
-        rows = [row for row in range(len(matrix)) if str(row) in mapped]
-        some = matrix if len(rows) == len(matrix) else matrix[rows]
-        return Matrix(FeatureTable(path, [mapped[str(row)] for row in rows], some, {}), numbered=False)
     if ids is None:
         return Matrix(FeatureTable(path, [str(row) for row in range(len(matrix))], matrix, {}), numbered=True)
     names = _read_ids(ids)
