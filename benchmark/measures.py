@@ -91,7 +91,7 @@ class Measures:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What is computed, for the hash of a trial."""
+        """What is computed, for the hash of a test record."""
         return (*self.metrics, *(each.model_dump_json() for each in self.complex_metrics), *self.files)
 
     def candidates_label(self, experiment: Experiment) -> str:

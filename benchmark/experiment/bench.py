@@ -139,10 +139,12 @@ class Bench:
         """What the test figures of a row depend on besides its trials."""
         folds = self.folds(row)
         return {
+            "metrics": self.measures.identity,
+            "cutoffs": self.measures.cutoffs,
             "mask": self.measures.mask,
             "length": self.measures.length,
             "candidates": [[fold.judges.drawn("test") for fold in inner] for inner in folds],
-            "raw ids": self.first_fold.judges.raw_digest,  # of the lists
+            "raw ids": self.first_fold.judges.raw_digest,  # of the lists, and of files that metrics read
             "slices": [[fold.slices_digest for fold in inner] for inner in folds],
             "code": reporting_code(),
         }
@@ -177,8 +179,6 @@ class Bench:
         names = self._modalities_of(row, params)
         protocol = Protocol(
             fold.judges.fingerprint,
-            (*measures.identity, *([fold.judges.raw_digest] if measures.files else [])),  # their ids may be raw ones
-            tuple(measures.cutoffs),
             measures.threshold,
             plan.monitor,
             plan.block.meta.validation_rate,

@@ -85,7 +85,7 @@ class Unknown(UserError):
         super().__init__(
             f"{label}: `restore: true` trains nothing, and the journal does not know this trial",
             where=journal.path,
-            mend="remove `restore`, or mend what has changed since (file, metrics and cutoffs, data, features, code)",
+            mend="remove `restore`, or mend what has changed since (file, data, features, code)",
         )
 
 

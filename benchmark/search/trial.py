@@ -21,11 +21,12 @@ from workbench.files import fingerprint
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a validation figure depends on besides model and parameters."""
+    """What weights, and the figure that chooses among them, depend on besides model and parameters.
+
+    What else is measured is no part of it: other metrics and cutoffs judge the same weights.
+    """
 
     data: str  # fingerprint of the split
-    metrics: tuple[str, ...]
-    cutoffs: tuple[int, ...]
     threshold: float
     monitor: str
     every: int

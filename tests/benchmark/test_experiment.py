@@ -189,6 +189,31 @@ def test_another_mask_opens_the_test_part_again_but_trains_nothing(shop: Path, t
     assert wide["BPRMF"]["Recall@10"] != narrow["BPRMF"]["Recall@10"]
 
 
+def test_other_metrics_and_cutoffs_open_the_test_part_again_but_train_nothing(shop: Path, trained: list[str]) -> None:
+    run_experiment(experiment(shop, FOUR))
+    trained.clear()
+    wider = {"simple_metrics": ["Recall", "MRR"], "cutoffs": [5, 7]}
+    columns = ["Recall@5", "MRR@5", "Recall@7", "MRR@7"]
+    again = run_experiment(experiment(shop, FOUR, evaluation=wider))
+    assert trained == []
+    table = results(again)
+    for row in table.values():
+        assert [name for name in row if "@" in name] == columns
+    fresh = results(run_experiment(experiment(shop, FOUR, evaluation=wider, name="fresh")))
+    assert len(trained) == 6
+    for name, row in fresh.items():
+        assert {each: row[each] for each in [*columns, "validation"]} == {
+            each: table[name][each] for each in [*columns, "validation"]
+        }
+
+
+def test_another_metric_to_choose_by_trains_again(shop: Path, trained: list[str]) -> None:
+    run_experiment(experiment(shop, BPRMF))
+    by_hits = {**BPRMF["external.BPRMF"], "meta": {"validation_metric": "HR@10"}}
+    run_experiment(experiment(shop, {"external.BPRMF": by_hits}))
+    assert trained == ["BPRMF", "BPRMF"]
+
+
 @pytest.mark.parametrize("save", [False, True])
 def test_going_back_to_earlier_settings_brings_their_per_user_values_and_lists_back(shop: Path, save: bool) -> None:
     """The table comes from the journal; what lies beside it must be of the same run."""

@@ -44,7 +44,7 @@ def judge() -> Evaluator:
     return Evaluator(held_out, [train], N_ITEMS, N_ITEMS, ["Recall"], [5], CPU)
 
 
-PROTOCOL = Protocol("data", ("Recall",), (5,), 0.0, "Recall@5", 1, "cpu", "all", None, "validation")
+PROTOCOL = Protocol("data", 0.0, "Recall@5", 1, "cpu", "all", None, "validation")
 
 
 STAGE = SimpleNamespace(ground=Ground(DATA, judge()), user_ids=[f"u{number}" for number in range(N_USERS)])
@@ -490,8 +490,6 @@ def test_the_key_changes_with_everything_that_the_outcome_depends_on(tmp_path: P
             replace(plain, protocol=replace(PROTOCOL, **change))
             for change in (
                 {"data": "other"},
-                {"metrics": ("Recall", "nDCG")},
-                {"cutoffs": (5, 10)},
                 {"threshold": 3.0},
                 {"monitor": "Recall@1"},
                 {"every": 2},
