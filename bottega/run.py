@@ -36,15 +36,14 @@ def run(
         _start_workers(files, overrides)
     from loguru import logger
 
-    from benchmark.experiment import check_experiment, run_experiment, show_plan
+    from benchmark.experiment import check_experiment
 
-    for file in files:  # before the first one runs for hours
-        check_experiment(file, overrides)
-    for file in files:
+    experiments = [check_experiment(file, overrides) for file in files]  # all, before the first one runs for hours
+    for experiment in experiments:
         if plan:
-            show_plan(file, overrides)
+            experiment.show_plan()
             continue
-        folder = run_experiment(file, overrides, retry)
+        folder = experiment.run(retry)
         logger.success("{}: tables, per-user values and the journal; open {}", folder, folder / "report.html")
 
 

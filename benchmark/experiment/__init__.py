@@ -1,5 +1,5 @@
 """From an experiment file to its table: planned, tuned, tested, reported."""
 
-from benchmark.experiment.run import check_experiment, run_experiment, show_plan
+from benchmark.experiment.run import CheckedExperiment, check_experiment, run_experiment
 
-__all__ = ["check_experiment", "run_experiment", "show_plan"]
+__all__ = ["CheckedExperiment", "check_experiment", "run_experiment"]

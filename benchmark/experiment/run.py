@@ -41,37 +41,54 @@ Overrides = Sequence[tuple[str, str]]
 
 
 def run_experiment(path: str | Path, overrides: Overrides = (), retry: bool = False) -> Path:
-    """Run an experiment file and print its table; returns the results folder, the last where there are several data
-    sets.
+    """Check an experiment file and run it: see `check_experiment` and `CheckedExperiment.run`."""
+    return check_experiment(path, overrides).run(retry)
 
-    What the folder's journal already holds for the same configuration, data and code is not run again.
+
+def check_experiment(path: str | Path, overrides: Overrides = ()) -> CheckedExperiment:
+    """See whether an experiment file can be run, as far as that can be told without reading the data.
 
     Parameters
     ----------
     overrides : dotted keys of the file and what they are set to, as text.
-    retry : whether trials that failed before are run again.
-    """
-    planned = [_check(file) for file in read_experiment_configs(path, overrides)]
-    return [_run(_prepare(each, Path(path).stem), retry) for each in planned][-1]
-
-
-def check_experiment(path: str | Path, overrides: Overrides = ()) -> None:
-    """See whether an experiment file can be run, as far as that can be told without reading the data.
 
     Raises
     ------
     UserError : the first mistake.
     """
-    for file in read_experiment_configs(path, overrides):
-        _check(file)
+    return CheckedExperiment(Path(path).stem, [_check(file) for file in read_experiment_configs(path, overrides)])
 
 
-def show_plan(path: str | Path, overrides: Overrides = ()) -> None:
-    """Print how many trials an experiment file asks for, which are done already, and about how long the rest takes."""
-    for planned in [_check(file) for file in read_experiment_configs(path, overrides)]:
-        setting = _prepare(planned, Path(path).stem)
-        estimates = [estimate(setting.bench, row) for row in setting.rows]
-        show(f"{setting.bench.folder}\n{render_estimates(estimates)}")
+@dataclass(frozen=True)
+class CheckedExperiment:
+    """An experiment file as it was when it was checked: later changes of it, and of its models, are not what runs.
+
+    Attributes
+    ----------
+    name : of the file, and of the results folder.
+    planned : what it asks for, one a data set.
+    """
+
+    name: str
+    planned: list[_Planned]
+
+    def run(self, retry: bool = False) -> Path:
+        """Run it and print its table; returns the results folder, the last where there are several data sets.
+
+        What the folder's journal already holds for the same configuration, data and code is not run again.
+
+        Parameters
+        ----------
+        retry : whether trials that failed before are run again.
+        """
+        return [_run(_prepare(each, self.name), retry) for each in self.planned][-1]
+
+    def show_plan(self) -> None:
+        """Print how many trials it asks for, which are done already, and about how long the rest takes."""
+        for each in self.planned:
+            setting = _prepare(each, self.name)
+            estimates = [estimate(setting.bench, row) for row in setting.rows]
+            show(f"{setting.bench.folder}\n{render_estimates(estimates)}")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from experiment_cases import BASE, QUICK, TEXTUAL, VISUAL, experiment, results
+from typer.testing import CliRunner
 
-from benchmark.experiment import run_experiment, show_plan
+from benchmark.experiment import check_experiment, run_experiment
 from benchmark.folder import LOCK
 from benchmark.search import sweep as sweep_module
+from bottega.cli import app
 from workbench.errors import UserError
 from workbench.files import fingerprint
 from workbench.journal import FORMAT
@@ -343,7 +345,7 @@ def test_what_seeds_cost_is_billed(shop: Path) -> None:
 
 def test_the_plan_counts_and_writes_nothing(shop: Path, trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     file = experiment(shop, GRID, seeds=3)
-    show_plan(file)
+    check_experiment(file).show_plan()
     assert trained == [] and not Path("results").exists()
     cells = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
@@ -359,16 +361,24 @@ def test_the_plan_counts_and_writes_nothing(shop: Path, trained: list[str], caps
     run_experiment(file)
     assert len(set(trained)) == 11
     capsys.readouterr()
-    show_plan(file)
+    check_experiment(file).show_plan()
     assert [line.split("|")[2:6] for line in capsys.readouterr().out.splitlines() if line.startswith("| all")] == [
         [" " * 5 + "11 ", "   11 ", " " * 6 + "0 ", " " * 7 + "0 "]
     ]
 
 
+def test_what_there_is_to_say_of_a_file_is_said_once(shop: Path, log: list[str]) -> None:
+    file = experiment(shop, {"external.VBPR": {**QUICK, "lr": 0.05, "n_layers": 1}})
+    for words in (["--plan"], []):
+        log.clear()
+        assert CliRunner().invoke(app, ["run", str(file), *words]).exit_code == 0
+        assert sum("`n_layers` has no effect" in line for line in log) == 1
+
+
 def test_the_plan_says_what_then_runs(shop: Path, trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def planned(file: Path) -> int:
         capsys.readouterr()
-        show_plan(file)
+        check_experiment(file).show_plan()
         (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| all")]
         return int(line.split("|")[5])
 
@@ -380,13 +390,17 @@ def test_the_plan_says_what_then_runs(shop: Path, trained: list[str], capsys: py
         run_experiment(file)
         assert len(trained) == expected
     with pytest.raises(UserError, match="`restore: true` trains nothing"):
-        show_plan(experiment(shop, {"external.BPRMF": {**QUICK, "lr": 0.3, "meta": {"restore": True}}}))
+        check_experiment(
+            experiment(shop, {"external.BPRMF": {**QUICK, "lr": 0.3, "meta": {"restore": True}}})
+        ).show_plan()
 
 
 def test_the_plan_of_a_model_that_cannot_be_built_has_no_time(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (shop / "mine").mkdir()
     (shop / "mine" / "broken.py").write_text(BROKEN)
-    show_plan(experiment(shop, {"Broken": {**QUICK}, "MostPop": None}, external_models_path="../mine"))
+    check_experiment(
+        experiment(shop, {"Broken": {**QUICK}, "MostPop": None}, external_models_path="../mine")
+    ).show_plan()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| Broken")]
     assert lines[0].split("|")[-2].strip() == "?"
 

@@ -40,9 +40,16 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
             setattr(module, key, value)
         monkeypatch.setitem(sys.modules, name, module)
 
-    def run_experiment(*given: Any) -> Path:
-        made.append(("run", *given))
-        return Path("results/shop") / Path(given[0]).stem
+    class Checked:
+        def __init__(self, *given: Any) -> None:
+            self.given = given
+
+        def run(self, retry: bool) -> Path:
+            made.append(("run", *self.given, retry))
+            return Path("results/shop") / Path(self.given[0]).stem
+
+        def show_plan(self) -> None:
+            made.append(("plan", *self.given))
 
     class Prepared:
         folder = Path("data/shop")
@@ -51,16 +58,12 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
         made.append(("split", *given))
         return Prepared()
 
-    def check_experiment(path: str, overrides: Any) -> None:
+    def check_experiment(path: str, overrides: Any) -> Checked:
         if "typo" in Path(path).read_text():
             raise UserError("unknown model", where=f"{path}, {overrides}")
+        return Checked(path, overrides)
 
-    stand_in(
-        "benchmark.experiment",
-        check_experiment=check_experiment,
-        run_experiment=run_experiment,
-        show_plan=lambda *given: made.append(("plan", *given)),
-    )
+    stand_in("benchmark.experiment", check_experiment=check_experiment)
     stand_in("benchmark.prepare", prepare=prepare)
     stand_in(
         "extractor.extraction",
@@ -224,7 +227,7 @@ def test_ctrl_c_is_one_message_and_status_130(
     def stopped(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["benchmark.experiment"], "run_experiment", stopped)
+    monkeypatch.setattr(sys.modules["benchmark.experiment"], "check_experiment", stopped)
     status, _ = done("run", "a.yml")
     assert status == 130
     assert len(log) == 1 and "the same command goes on from there" in log[0]
@@ -236,7 +239,7 @@ def test_a_package_that_is_missing_is_named_with_the_remedy(
     def missing(*_: Any) -> None:
         raise ModuleNotFoundError("No module named 'optuna.samplers'", name="optuna.samplers")
 
-    monkeypatch.setattr(sys.modules["benchmark.experiment"], "run_experiment", missing)
+    monkeypatch.setattr(sys.modules["benchmark.experiment"], "check_experiment", missing)
     with pytest.raises(UserError, match="the package optuna is not installed") as caught:
         done("run", "a.yml")
     assert "bottega doctor" in str(caught.value.mend)
