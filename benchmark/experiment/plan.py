@@ -15,9 +15,9 @@ from benchmark.evaluation.metrics import better
 from benchmark.measures import Measures
 from benchmark.models.base import MultimodalParams, Params, Recommender, TrainingParams
 from benchmark.models.registry import find_model
+from benchmark.search.code import code_hash
 from benchmark.search.proposals import Proposals, count, make_proposals
 from benchmark.search.space import Space, read_space
-from benchmark.search.trial import code_hash
 from benchmark.training.early_stopping import check_monitor
 from workbench.config import Document, Location, legal_keys, located, nearest, validate
 from workbench.errors import UserError

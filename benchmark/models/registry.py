@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -74,6 +75,16 @@ def model_file(model: type[Recommender]) -> Path:
     return Path(str(sys.modules[model.__module__].__file__))
 
 
+def holds_a_model(path: Path) -> bool:
+    """Whether a file in a folder of models can be named in an experiment file; it is not imported."""
+    if path.name.startswith("_"):
+        return False
+    try:
+        return _class_in(path.read_text(encoding="utf-8"), path.stem) is not None
+    except (SyntaxError, ValueError):
+        return False
+
+
 def _shipped_folder() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None and spec.origin is not None
@@ -117,15 +128,20 @@ def _unloadable(path: Path, error: BaseException) -> UserError:
 
 
 def _class_name(path: Path) -> str:
-    """The class that a model file defines, found without importing the file."""
-    import ast
-
+    """The class that a model file defines, or the stem of one that defines none."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return _class_in(path.read_text(encoding="utf-8"), path.stem) or path.stem
     except (SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or null bytes
         raise UserError(f"this model file does not parse: {error}", where=path) from error
-    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    return next((name for name in names if _folded(name) == _folded(path.stem)), path.stem)
+
+
+@cache
+def _class_in(source: str, stem: str) -> str | None:
+    """The class of a model file that is named like it, found without importing the file."""
+    import ast
+
+    names = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    return next((name for name in names if _folded(name) == _folded(stem)), None)
 
 
 def _folded(name: str) -> str:

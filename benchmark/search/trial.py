@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from pathlib import Path
-from weakref import WeakKeyDictionary
+from functools import cached_property
 
-import torch
-
-import benchmark
 from benchmark.models.base import Params, Recommender
-from benchmark.models.registry import model_file
+from benchmark.search.code import code_hash
 from benchmark.search.running import Ground
 from workbench.files import fingerprint
 
@@ -82,52 +76,3 @@ class Trial:
     def under_seed(self, seed: int) -> Trial:
         """The same trial with another seed."""
         return replace(self, params=self.params.model_copy(update={"seed": seed}))
-
-
-_hashes: WeakKeyDictionary[type[Recommender], str] = WeakKeyDictionary()
-
-
-def code_hash(model: type[Recommender]) -> str:
-    """Hash of what decides a trial's outcome beside its settings: the bench's own sources, the version of torch, the
-    model's file and those of the models that it extends; of a user's model, every Python file in and below its folder.
-
-    Read once for each class, when the experiment is planned: what is edited later is not what runs.
-    """
-    if model not in _hashes:
-        _hashes[model] = _read_code(model)
-    return _hashes[model]
-
-
-def _read_code(model: type[Recommender]) -> str:
-    shipped = Path(str(benchmark.__file__)).parents[1]
-    own: set[Path] = set()
-    for each in model.__mro__:
-        if issubclass(each, Recommender):
-            path = model_file(each).resolve()
-            own |= {path} if shipped in path.parents else set(_sources(path.parent))
-    digest = hashlib.sha256(_bench_hash().encode())
-    for source in sorted(own):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _sources(folder: Path) -> Iterator[Path]:
-    """The Python files in and below a folder, hidden folders left out."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.name.startswith((".", "__")):
-            yield from _sources(path)
-        elif path.suffix == ".py" and path.is_file():
-            yield path
-
-
-@cache
-def _bench_hash() -> str:
-    """Hash of the sources of data, models, training, judging and running, and of the version of torch."""
-    root = Path(str(benchmark.__file__)).parent
-    sources = [path for part in ("data", "models", "training", "evaluation") for path in (root / part).rglob("*.py")]
-    sources += [root / "measures.py", root / "experiment" / "judges.py", Path(__file__)]
-    sources += [Path(__file__).with_name("running.py")]
-    digest = hashlib.sha256(torch.__version__.encode())
-    for source in sorted(sources):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()

@@ -19,13 +19,12 @@ from benchmark.models.base import Recommender
 from benchmark.models.registry import find_model
 from benchmark.search import running as running_module
 from benchmark.search import sweep as sweep_module
-from benchmark.search import trial as trial_module
 from benchmark.search.contest import Contest
 from benchmark.search.executors.base import Job, Lost
 from benchmark.search.executors.serial import Serial
 from benchmark.search.running import Ground, Outcome
 from benchmark.search.sweep import Record, Request, Search, Sweep
-from benchmark.search.trial import Protocol, Trial, code_hash
+from benchmark.search.trial import Protocol, Trial
 from workbench.cost import Meter
 from workbench.errors import UserError
 from workbench.journal import Journal
@@ -501,39 +500,6 @@ def test_the_key_changes_with_everything_that_the_outcome_depends_on(tmp_path: P
     ]
     assert len({each.key for each in trials}) == len(trials)
     assert trial().key == plain.key
-
-
-def forget_hashes() -> None:
-    """As a new process would."""
-    trial_module._bench_hash.cache_clear()
-    trial_module._hashes.clear()
-
-
-def test_a_change_of_the_benchs_own_sources_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = find_model("BPRMF")
-    before = code_hash(model)
-    assert code_hash(model) == before
-    original = Path.read_bytes
-    for name in ("bprmf.py", "losses.py", "loop.py", "ranking.py", "dataset.py", "samplers.py", "running.py"):
-        with monkeypatch.context() as patch:
-            forget_hashes()
-            patch.setattr(Path, "read_bytes", lambda path, name=name: original(path) + b"#" * (path.name == name))
-            assert code_hash(model) != before, name
-    forget_hashes()
-
-
-def test_a_change_of_the_model_that_a_model_extends_changes_the_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "child.py").write_text("from external.models.bprmf import BPRMF\n\n\nclass Child(BPRMF):\n    pass\n")
-    model = find_model("Child", tmp_path)
-    before = code_hash(model)
-    original = Path.read_bytes
-    forget_hashes()
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", lambda path: original(path) + b"#" * (path.name == "bprmf.py"))
-        assert code_hash(model) != before
-    forget_hashes()
 
 
 def test_a_file_that_is_edited_while_the_sweep_runs_is_not_what_runs(tmp_path: Path) -> None:
