@@ -18,7 +18,7 @@ from benchmark.models.registry import find_model
 from benchmark.search.code import code_hash
 from benchmark.search.proposals import Proposals, count, make_proposals
 from benchmark.search.space import Space, read_space
-from benchmark.training.early_stopping import check_monitor
+from benchmark.training.early_stopping import resolve_monitor
 from workbench.config import Document, Location, legal_keys, located, nearest, validate
 from workbench.errors import UserError
 
@@ -46,6 +46,7 @@ class Plan:
     name : that of the model's class.
     space : the values or distributions of its parameters.
     monitor : the validation metric that chooses.
+    columns : `Metric@k` of everything that is computed on validation.
     seed : of what the search draws.
     file : for messages.
     """
@@ -55,6 +56,7 @@ class Plan:
     model: type[Recommender]
     space: Space
     monitor: str
+    columns: list[str]
     seed: int
     file: ExperimentFile
 
@@ -64,7 +66,13 @@ class Plan:
 
     def params(self, combination: dict[str, Any]) -> Params:
         """A configuration, checked and typed."""
-        return validate(self.model.Params, combination, self.file.document, ("experiment", "models", self.block.name))
+        document, at = self.file.document, ("experiment", "models", self.block.name)
+        params = validate(self.model.Params, combination, document, at)
+        if not isinstance(params, TrainingParams) or params.early_stopping is None:
+            return params
+        with located(document, (*at, "early_stopping")):
+            settings = resolve_monitor(params.early_stopping, self.columns)
+        return params.model_copy(update={"early_stopping": settings})
 
     @cached_property
     def count(self) -> int:
@@ -114,7 +122,7 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     space = read_space(parameters, model.Params, file.document, at)
     _tell_unimodal_grid(space)
     seed = file.experiment.random_seed
-    plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), seed, file)
+    plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), measures.columns, seed, file)
     told = set[str]()
     for combination in plan.proposals().batch():  # all of them, or the first that the search would draw
         params = plan.params(combination)
@@ -122,9 +130,6 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
         if notice is not None and notice not in told:
             logger.info("{}: {}", file.document.where(at), notice)
             told.add(notice)
-        if isinstance(params, TrainingParams) and params.early_stopping is not None:
-            with located(file.document, (*at, "early_stopping")):
-                check_monitor(params.early_stopping, measures.columns)
     return plan
 
 

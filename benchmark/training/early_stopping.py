@@ -91,8 +91,10 @@ class Stopper:
         return "nothing" if self._best is None else f"{self._best:.6g} (epoch {self._best_epoch})"
 
 
-def check_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> None:
-    """Make sure, before anything runs, that what is monitored will be computed and has a better side.
+def resolve_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> EarlyStopping:
+    """The settings with the column that their monitor means, so that they say the same whatever else is computed.
+
+    What names nothing is left to what chooses the epoch.
 
     Parameters
     ----------
@@ -109,8 +111,10 @@ def check_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> No
                 "early stopping has no validation part to judge by",
                 mend="hold one out for validation, or write `monitor: loss`",
             )
-        return
-    _larger_is_better(early_stopping, _find_column(given, columns))
+        return early_stopping
+    column = _find_column(given, columns)
+    _larger_is_better(early_stopping, column)
+    return early_stopping.model_copy(update={"monitor": column})
 
 
 def _find_column(monitor: str, columns: Collection[str]) -> str:

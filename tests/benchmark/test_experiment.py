@@ -214,6 +214,19 @@ def test_another_metric_to_choose_by_trains_again(shop: Path, trained: list[str]
     assert trained == ["BPRMF", "BPRMF"]
 
 
+def test_what_stops_training_early_is_part_of_a_trial_also_where_its_name_is_short(
+    shop: Path, trained: list[str]
+) -> None:
+    """`HR` means the first cutoff: with another first one, training may end elsewhere."""
+    stopping = {"early_stopping": {"patience": 2, "monitor": "hr"}, "meta": {"validation_metric": "Recall@10"}}
+    models = {"external.BPRMF": {**BPRMF["external.BPRMF"], **stopping}}
+    for cutoffs, trials in (([5, 10], 1), ([5, 7, 10], 1), ([7, 10], 2)):
+        folder = run_experiment(experiment(shop, models, evaluation={"cutoffs": cutoffs}))
+        assert len(trained) == trials
+        params = json.loads((folder / "results.json").read_text())["models"][0]["chosen"][0][0]["params"]
+        assert params["early_stopping"]["monitor"] == f"HR@{cutoffs[0]}"
+
+
 @pytest.mark.parametrize("save", [False, True])
 def test_going_back_to_earlier_settings_brings_their_per_user_values_and_lists_back(shop: Path, save: bool) -> None:
     """The table comes from the journal; what lies beside it must be of the same run."""
