@@ -302,6 +302,9 @@ experiment:
         ("models.MostPop.seed", ("models", "MostPop", "seed")),  # a key without a value is an empty mapping
         ("models.external.VBPR.meta.verbose", ("models", "external.VBPR", "meta", "verbose")),  # `beta` is no parent
         ("splitting.validation_splitting.strategy", ("splitting", "validation_splitting", "strategy")),
+        ("models.external.EASE.l2_norm", ("models", "external.EASE", "l2_norm")),  # as deep as its namesakes
+        ("models.external.EASE", ("models", "external.EASE")),
+        ("models.external", ("models", "external")),
         ("top_k", ("top_k",)),
     ],
 )
