@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from benchmark.models.precision import single_or_more
 
-_BLOCK_PRODUCTS = 1 << 20
+_BLOCK_PRODUCTS = {"cpu": 1 << 20, "cuda": 1 << 25}  # 4 MB stay near the processor: twice as fast as all at once
 
 
 def bpr_loss(positive: Tensor, negative: Tensor, counted: Tensor | None = None) -> Tensor:
@@ -53,11 +55,10 @@ def info_nce(
 def log_sum_exp_of_products(rows: Tensor, others: Tensor) -> Tensor:
     """(B,): log sum over c of exp(r_b . o_c), rows (B, F) and others (C, F).
 
-    Some rows at a time, so that their products stay in the processor's cache: twice as fast as all at once.
+    The products of some rows are computed, reduced and thrown away, and once more for the gradient: nothing of size
+    B x C exists.
     """
-    columns = others.t().contiguous()
-    block = max(1, _BLOCK_PRODUCTS // max(1, len(others)))
-    return torch.cat([torch.logsumexp(some @ columns, dim=1) for some in rows.split(block)])
+    return _LogSumExpOfProducts.apply(rows, others)
 
 
 def cosine_bootstrap(predicted: Tensor, target: Tensor, counted: Tensor | None = None) -> Tensor:
@@ -86,3 +87,30 @@ def frobenius_norms(*matrices: Tensor) -> Tensor:
 def mean_squares(*tensors: Tensor) -> Tensor:
     """Sum over the given tensors of the mean of their squared entries."""
     return torch.stack([single_or_more(tensor).square().mean() for tensor in tensors]).sum()
+
+
+class _LogSumExpOfProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, others: Tensor) -> Tensor:
+        columns = others.t().contiguous()
+        total = torch.cat([torch.logsumexp(rows[some] @ columns, dim=1) for some in _row_blocks(rows, others)])
+        ctx.save_for_backward(rows, others, total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        rows, others, total = ctx.saved_tensors
+        columns = others.t().contiguous()
+        of_rows, of_others = torch.empty_like(rows), torch.zeros_like(others)
+        for some in _row_blocks(rows, others):
+            shares = (rows[some] @ columns).sub_(total[some, None]).exp_()  # exp(r . o) / sum
+            shares.mul_(gradients[0][some, None])
+            of_rows[some] = shares @ others
+            of_others.addmm_(shares.t(), rows[some])
+        return of_rows, of_others
+
+
+def _row_blocks(rows: Tensor, others: Tensor) -> list[slice]:
+    products = _BLOCK_PRODUCTS.get(rows.device.type, _BLOCK_PRODUCTS["cpu"])
+    size = max(1, products // max(1, len(others)))
+    return [slice(start, start + size) for start in range(0, max(1, len(rows)), size)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -34,7 +36,7 @@ def test_the_maximum_of_matrices_is_taken_entry_by_entry() -> None:
 def test_the_log_of_sums_of_exponentials_does_not_depend_on_blocks(
     products: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(losses, "_BLOCK_PRODUCTS", products)
+    monkeypatch.setitem(losses._BLOCK_PRODUCTS, "cpu", products)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(11, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     others = torch.randn(8, 3, generator=generator, dtype=torch.float64, requires_grad=True)
@@ -43,6 +45,28 @@ def test_the_log_of_sums_of_exponentials_does_not_depend_on_blocks(
     torch.testing.assert_close(found, expected)
     wanted = torch.autograd.grad(expected.square().sum(), (rows, others))
     torch.testing.assert_close(torch.autograd.grad(found.square().sum(), (rows, others)), wanted)
+
+
+def test_no_table_of_all_products_is_held_for_the_gradient() -> None:
+    rows, others = torch.randn(50, 3, requires_grad=True), torch.randn(70, 3, requires_grad=True)
+    held: list[int] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        held.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        log_sum_exp_of_products(rows, others).sum()
+    assert max(held) == others.numel()
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_no_row_has_no_sum(rows: int) -> None:
+    nothing = torch.ones(rows, 3, requires_grad=True)
+    found = log_sum_exp_of_products(nothing, torch.ones(2, 3))
+    found.sum().backward()
+    assert found.tolist() == pytest.approx([3 + math.log(2)] * rows)
+    assert nothing.grad is not None and nothing.grad.shape == (rows, 3)
 
 
 def test_users_know_a_modality_through_their_items() -> None:

@@ -119,7 +119,8 @@ def _put(data: dict[str, Any], parts: list[str], value: Any, where: str) -> Loca
 def _longest_key(target: dict[Any, Any], parts: list[str], where: str) -> tuple[Any, list[str]]:
     """The key that the path means here, and the rest of the path.
 
-    A new one is the first part, or has as many parts as those that begin like it: `external.EASE` beside `external.VBPR`.
+    A new one is the first part, or has as many parts as those that begin like it: `external.EASE` beside
+    `external.VBPR`.
     """
     there = {str(key): key for key in target}
     for end in range(len(parts), 0, -1):
