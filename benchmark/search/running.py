@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from loguru import logger
 from safetensors.torch import save
+from threadpoolctl import threadpool_limits
 
 from benchmark.evaluation import Evaluator
 from benchmark.models.base import Diverged, Params, Recommender, TrainedRecommender, TrainingData, TrainingParams
@@ -41,7 +42,8 @@ class Task:
     ----------
     monitor : the metric that chooses the epoch; every : epochs between judgements.
     digits : decimals of the judgements that are left before anything is chosen, None for all.
-    threads : of the processor; alone : whether no other trial runs on this machine meanwhile.
+    threads : of the processor, for torch and for the BLAS of NumPy and SciPy.
+    alone : whether no other trial runs on this machine meanwhile.
     checkpoint : where the state of training is kept, None for nowhere; checkpoint_rate : epochs between two writes.
     """
 
@@ -82,7 +84,7 @@ def run_task(task: Task, ground: Ground, watch: Watch | None = None) -> Outcome:
     checkpoint = None
     if task.checkpoint is not None:
         checkpoint = Checkpoint(task.checkpoint, task.checkpoint_rate, task.key)
-    with Meter(ground.data.device, energy=task.alone) as meter:
+    with threadpool_limits(task.threads, "blas"), Meter(ground.data.device, energy=task.alone) as meter:
         spent = Spent(meter)
 
         def report(progress: Progress) -> None:

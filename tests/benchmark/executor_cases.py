@@ -13,6 +13,7 @@ import torch
 from bench_cases import drawn_interactions, training_data
 from loguru import logger
 from safetensors.torch import load
+from threadpoolctl import threadpool_info
 
 from benchmark.data.dataset import Csr
 from benchmark.evaluation import Evaluator
@@ -171,7 +172,7 @@ def bench(name: str) -> tuple[TrainingData, Evaluator]:
 
 
 class Counting(Fixed):
-    """Notes how many threads it may use, and how many cores it kept busy."""
+    """Notes how many threads torch and the BLAS of NumPy and SciPy may use, and how many cores torch kept busy."""
 
     def __init__(self, params: Params, data: TrainingData) -> None:
         super().__init__(params, data)
@@ -180,11 +181,16 @@ class Counting(Fixed):
         for _ in range(40):
             matrix = torch.nn.functional.normalize(matrix @ matrix)
         busy = (time.process_time() - busy) / (time.perf_counter() - seconds)
-        self.found = torch.nn.Parameter(torch.tensor([float(torch.get_num_threads()), busy]))
+        self.found = torch.nn.Parameter(torch.tensor([float(torch.get_num_threads()), busy, *blas_threads()]))
+
+
+def blas_threads() -> list[float]:
+    """Of each BLAS that is loaded."""
+    return [float(each["num_threads"]) for each in threadpool_info() if each["user_api"] == "blas"]
 
 
 def count_threads(value: tuple[TrainingData, Evaluator], threads: int) -> list[float]:
-    """A trial of `Counting` as a sweep runs it: its threads, and the cores that it kept busy."""
+    """A trial of `Counting` as a sweep runs it: torch's threads, the cores that it kept busy, the threads of BLAS."""
     task = Task("t", Counting, Params(), "Recall@5", 1, None, threads, True, None, 0)
     return load(run_task(task, Ground(*value)).weights)["found"].tolist()
 

@@ -119,11 +119,12 @@ def test_a_long_queue_costs_no_more_for_each_job(one: Processes) -> None:
 def test_a_worker_computes_with_the_threads_of_its_trial(threads: int) -> None:
     executor = pool(bench, workers=1)
     try:
-        allowed, busy = drain(executor, [Job("t", "1", partial(count_threads, threads=threads))])["t"]
+        allowed, busy, *blas = drain(executor, [Job("t", "1", partial(count_threads, threads=threads))])["t"]
     finally:
         executor.close()
     assert allowed == threads
     assert busy < threads + 0.3
+    assert blas and set(blas) == {threads}
 
 
 # --- results and errors
