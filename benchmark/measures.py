@@ -28,7 +28,7 @@ class Measures:
     candidates : which items are ranked.
     digits : decimals left before anything is chosen, None for all.
     legacy : whose protocol this is, None for the bench's own.
-    files : hashes of the files that complex metrics read.
+    files : hashes of the files that complex metrics read, once these are read.
     fewest : sampled negatives of the user who has fewest, once they are drawn.
     """
 
@@ -91,8 +91,21 @@ class Measures:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What is computed, for the hash of a test record."""
+        """What is computed, at every cutoff."""
         return (*self.metrics, *(each.model_dump_json() for each in self.complex_metrics), *self.files)
+
+    def with_files_hashed(self, file: ExperimentFile) -> Measures:
+        """The same, with the hashes of its files as they are now."""
+        given = [
+            value
+            for settings in self.complex_metrics
+            for key, value in settings
+            if value and (key.endswith("_file") or key == "feature_data")
+        ]
+        found = [
+            path for each in given if (path := file.path(each)).is_file()
+        ]  # an absent one is refused by its reader
+        return replace(self, files=tuple(sha256_file(path) for path in found))
 
     def candidates_label(self, experiment: Experiment) -> str:
         """Which items are ranked, in words."""
@@ -156,13 +169,4 @@ def plan_measures(file: ExperimentFile) -> Measures:
         here = (*at, "complex_metrics", place)
         with located(file.document, here):
             schemas.append(validate(complex_schema(entry), entry, file.document, here))
-    files = [
-        value for schema in schemas for key, value in schema if key.endswith("_file") or key == "feature_data" if value
-    ]
-    found = [path for each in files if (path := file.path(each)).is_file()]  # an absent one is refused by its reader
-    return replace(
-        measures,
-        metrics=list(dict.fromkeys(names)),
-        complex_metrics=schemas,
-        files=tuple(sha256_file(path) for path in found),
-    )
+    return replace(measures, metrics=list(dict.fromkeys(names)), complex_metrics=schemas)

@@ -70,6 +70,13 @@ def is_proxy(block: ModelBlock) -> bool:
     return block.name in _NAMES
 
 
+def tell_without_effect(file: ExperimentFile, block: ModelBlock) -> None:
+    """Name the keys of such an entry's `meta`."""
+    for key in sorted(block.meta.model_fields_set):
+        where = file.document.where(("experiment", "models", block.name, "meta", key))
+        logger.info("{}: `{}` has no effect: lists made elsewhere are only judged", where, key)
+
+
 def find_lists(file: ExperimentFile, block: ModelBlock) -> list[ListFile]:
     """The files behind such an entry, in the order of their names; that they exist is checked here.
 
@@ -78,9 +85,6 @@ def find_lists(file: ExperimentFile, block: ModelBlock) -> list[ListFile]:
     UserError : an unknown key, no such file or folder, no list in the folder, a list twice.
     """
     at = ("experiment", "models", block.name)
-    for key in sorted(block.meta.model_fields_set):
-        where = file.document.where((*at, "meta", key))
-        logger.info("{}: `{}` has no effect: lists made elsewhere are only judged", where, key)
     if block.name == "ProxyRecommender":
         one = validate(ProxyRecommender, block.parameters, file.document, at)
         validation = one.validation_path

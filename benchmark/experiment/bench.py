@@ -180,14 +180,16 @@ class Bench:
         protocol = Protocol(
             fold.judges.fingerprint,
             measures.threshold,
-            plan.monitor,
+            "" if fold.validation is None else plan.monitor,
             plan.block.meta.validation_rate,
             job_device(self.file.experiment.executor, self.file.experiment.gpu),
             fold.judges.drawn("validation"),
             measures.digits,
             "test" if self.chosen_on_test else "validation",
         )
-        return Trial(plan.name, plan.model, params, protocol, {name: fold.digests[name] for name in names}, fold)
+        features = {name: fold.digests[name] for name in names}
+        measured = fingerprint([measures.identity, measures.cutoffs])
+        return Trial(plan.name, plan.model, params, protocol, features, measured, fold)
 
     def _modalities_of(self, row: Row, params: Params) -> tuple[str, ...]:
         if not isinstance(params, MultimodalParams):

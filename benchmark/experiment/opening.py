@@ -59,7 +59,7 @@ def open_test(bench: Bench, sweep: Sweep, tuned: Tuned) -> Judged:
         portrait: dict[str, Any] | None = None
         for fold, place, trial in _places(tuned):
             stage = bench.folds(row)[fold][place // seeds]
-            model = sweep.restore(trial, row.name)
+            model = sweep.restore(trial, row.name, row.plan.block.meta.restore)
             ranking = _rank(stage, model)
             opened[fold].append(open_ranking(stage, ranking, bench.measures.threshold))
             lists = lists or example_lists(ranking, stage)
@@ -149,7 +149,9 @@ def _on_test(bench: Bench, sweep: Sweep, tuned: Tuned, number: int, trials: Sequ
         key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
         record = bench.journal.get("configuration on test", key)
         if record is None:
-            means = stage.test.measure(_rank(stage, sweep.restore(trial, tuned.row.name))).means
+            means = stage.test.measure(
+                _rank(stage, sweep.restore(trial, tuned.row.name, tuned.row.plan.block.meta.restore))
+            ).means
             record = bench.journal.append("configuration on test", key, {"test": means})
         values.append(record["test"][tuned.row.plan.monitor])
     return float(np.mean(values))

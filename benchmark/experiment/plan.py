@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,9 +17,9 @@ from benchmark.measures import Measures
 from benchmark.models.base import MultimodalParams, Params, Recommender, TrainingParams
 from benchmark.models.registry import find_model
 from benchmark.search.code import code_hash
-from benchmark.search.proposals import Proposals, count, make_proposals
+from benchmark.search.proposals import Proposals, count, make_proposals, search_notice
 from benchmark.search.space import Space, read_space
-from benchmark.training.early_stopping import resolve_monitor
+from benchmark.training.early_stopping import check_monitor, find_column
 from workbench.config import Document, Location, legal_keys, located, nearest, validate
 from workbench.errors import UserError
 
@@ -46,7 +47,6 @@ class Plan:
     name : that of the model's class.
     space : the values or distributions of its parameters.
     monitor : the validation metric that chooses.
-    columns : `Metric@k` of everything that is computed on validation.
     seed : of what the search draws.
     file : for messages.
     """
@@ -56,7 +56,6 @@ class Plan:
     model: type[Recommender]
     space: Space
     monitor: str
-    columns: list[str]
     seed: int
     file: ExperimentFile
 
@@ -66,13 +65,7 @@ class Plan:
 
     def params(self, combination: dict[str, Any]) -> Params:
         """A configuration, checked and typed."""
-        document, at = self.file.document, ("experiment", "models", self.block.name)
-        params = validate(self.model.Params, combination, document, at)
-        if not isinstance(params, TrainingParams) or params.early_stopping is None:
-            return params
-        with located(document, (*at, "early_stopping")):
-            settings = resolve_monitor(params.early_stopping, self.columns)
-        return params.model_copy(update={"early_stopping": settings})
+        return validate(self.model.Params, combination, self.file.document, ("experiment", "models", self.block.name))
 
     @cached_property
     def count(self) -> int:
@@ -118,11 +111,15 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
     for key in sorted(set(block.parameters) & set(model.without_effect)):
         logger.info("{}: `{}` has no effect: {}", file.document.where((*at, key)), key, model.without_effect[key])
     parameters = {key: value for key, value in block.parameters.items() if key not in model.without_effect}
+    if "early_stopping" in parameters:
+        parameters["early_stopping"] = _monitoring(parameters["early_stopping"], measures.columns)
     _refuse_names_of_mmrec(parameters, model.Params, file.document, at)
     space = read_space(parameters, model.Params, file.document, at)
     _tell_unimodal_grid(space)
+    if search := search_notice(space, block.meta):
+        logger.info("{}: {}", file.document.where((*at, "meta", "hyper_opt_alg")), search)
     seed = file.experiment.random_seed
-    plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), measures.columns, seed, file)
+    plan = Plan(block, model.__name__, model, space, _monitor(file, block, measures), seed, file)
     told = set[str]()
     for combination in plan.proposals().batch():  # all of them, or the first that the search would draw
         params = plan.params(combination)
@@ -130,7 +127,23 @@ def _plan(file: ExperimentFile, block: ModelBlock, measures: Measures) -> Plan:
         if notice is not None and notice not in told:
             logger.info("{}: {}", file.document.where(at), notice)
             told.add(notice)
+        if isinstance(params, TrainingParams) and params.early_stopping is not None:
+            with located(file.document, (*at, "early_stopping")):
+                check_monitor(params.early_stopping, measures.columns)
     return plan
+
+
+def _monitoring(early_stopping: Any, columns: list[str]) -> Any:
+    """An `early_stopping` block, or several, with the column that each monitor means.
+
+    So that equal blocks are equal, and say the same whatever else is computed. What means none is left to the check.
+    """
+    if isinstance(early_stopping, list):
+        return [_monitoring(each, columns) for each in early_stopping]
+    if isinstance(early_stopping, dict) and isinstance(early_stopping.get("monitor"), str):
+        with suppress(UserError):
+            return {**early_stopping, "monitor": find_column(early_stopping["monitor"], columns)}
+    return early_stopping
 
 
 def _refuse_names_of_mmrec(

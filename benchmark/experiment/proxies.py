@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from benchmark.config import ExperimentFile
-from benchmark.config.proxies import ListFile, find_lists, is_proxy
+from benchmark.config.proxies import ListFile, find_lists, is_proxy, tell_without_effect
 from benchmark.evaluation import Ranking
 from benchmark.evaluation.candidates import Part
 from benchmark.experiment.bench import Bench
@@ -21,8 +21,20 @@ from benchmark.reports.report import ModelResult, Replicate
 from workbench.errors import UserError
 
 
+def check_lists(file: ExperimentFile) -> None:
+    """See whether there are files behind `ProxyRecommender` and `RecommendationFolder`.
+
+    Raises
+    ------
+    UserError : a file that is not there.
+    """
+    for block in filter(is_proxy, file.models):
+        tell_without_effect(file, block)
+        find_lists(file, block)
+
+
 def plan_lists(file: ExperimentFile) -> list[ListFile]:
-    """The files behind `ProxyRecommender` and `RecommendationFolder`.
+    """These files, as they are now: an experiment that ran before this one may have written some.
 
     Raises
     ------

@@ -10,14 +10,13 @@ from pathlib import Path
 from loguru import logger
 
 from benchmark.config import ExperimentFile, read_experiment_configs
-from benchmark.config.proxies import ListFile
 from benchmark.data.dataset import Dataset
 from benchmark.experiment.bench import Bench
 from benchmark.experiment.estimate import estimate, render_estimates
 from benchmark.experiment.grounds import Grounds, threads_of_a_trial
 from benchmark.experiment.opening import Judged, open_test, open_test_of_all
 from benchmark.experiment.plan import Plan, plan_models
-from benchmark.experiment.proxies import Ranked, judge_lists, plan_lists, rank_lists
+from benchmark.experiment.proxies import Ranked, check_lists, judge_lists, plan_lists, rank_lists
 from benchmark.experiment.reporting import build_report
 from benchmark.experiment.rows import Row, refuse_same_files, rows_of
 from benchmark.experiment.tuning import Tuned, tune
@@ -99,7 +98,6 @@ class _Planned:
     measures: Measures
     plans: list[Plan]
     rows: list[Row]
-    lists: list[ListFile]
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,8 @@ def _check(file: ExperimentFile) -> _Planned:
     plans = plan_models(file, measures)
     check_trackers(file.experiment.tracking)
     check_sources(file)
-    return _Planned(file, measures, plans, rows_of(file, plans), plan_lists(file))
+    check_lists(file)
+    return _Planned(file, measures, plans, rows_of(file, plans))
 
 
 def _prepare(planned: _Planned, name: str) -> _Setting:
@@ -127,7 +126,8 @@ def _prepare(planned: _Planned, name: str) -> _Setting:
     ------
     UserError : the first mistake.
     """
-    file, measures = planned.file, planned.measures
+    file, lists = planned.file, plan_lists(planned.file)
+    measures = planned.measures.with_files_hashed(file)
     splits, findings = load_splits(file, measures.candidates)
     first = splits[0][0]
     _refuse_blind_choice(file, measures, planned.plans, first)
@@ -138,11 +138,11 @@ def _prepare(planned: _Planned, name: str) -> _Setting:
     folder = RESULTS / file.experiment.dataset / name
     bench = Bench(file, splits, measures, pick_device(file.experiment.gpu), folder)
     rows = [row.chosen_on_test() for row in planned.rows] if bench.chosen_on_test else planned.rows
-    refuse_same_files(file, [*(row.name for row in rows), *(each.name for each in planned.lists)])
+    refuse_same_files(file, [*(row.name for row in rows), *(each.name for each in lists)])
     for row in rows:
         bench.check(row)
-    lists = [rank_lists(bench, each) for each in planned.lists]
-    return _Setting(bench, rows, lists, [*findings, *remarks])
+    ranked = [rank_lists(bench, each) for each in lists]
+    return _Setting(bench, rows, ranked, [*findings, *remarks])
 
 
 def _run(setting: _Setting, retry: bool) -> Path:

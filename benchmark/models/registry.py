@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import unicodedata
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -32,17 +33,17 @@ def find_model(name: str, folder: Path | None = None) -> type[Recommender]:
     UserError : no such folder, file or class; the nearest name is given.
     """
     wanted = name.removeprefix("external.")
-    shipped = _shipped_folder()
+    shipped = shipped_folder()
     if folder is not None:
         folder = folder.parent if folder.name == "__init__.py" else folder
         if not folder.is_dir():
             raise UserError("no such folder of models", where=folder, mend="mend or remove `external_models_path`")
     folders = [shipped] if folder is None or folder.resolve() == shipped else [folder, shipped]
-    files = {_folded(path.stem): path for place in reversed(folders) for path in place.glob("[!_]*.py")}
-    if _folded(wanted) not in files:
+    files = {folded(path.stem): path for place in reversed(folders) for path in place.glob("[!_]*.py")}
+    if folded(wanted) not in files:
         classes = [_class_name(path) for path in files.values()]
         raise UserError(f"unknown model `{name}`", mend=nearest(wanted, classes))
-    path = files[_folded(wanted)]
+    path = files[folded(wanted)]
     found = getattr(_load(path, shipped), _class_name(path), None)
     if not (isinstance(found, type) and issubclass(found, Recommender)):
         raise UserError(
@@ -66,7 +67,7 @@ def shipped_models() -> dict[str, type[Recommender]]:
     ------
     UserError : a file does not load.
     """
-    models = (find_model(path.stem) for path in sorted(_shipped_folder().glob("[!_]*.py")))
+    models = (find_model(path.stem) for path in sorted(shipped_folder().glob("[!_]*.py")))
     return {model.__name__: model for model in models}
 
 
@@ -85,7 +86,13 @@ def holds_a_model(path: Path) -> bool:
         return False
 
 
-def _shipped_folder() -> Path:
+def folded(name: str) -> str:
+    """A name as files and classes of models share it: without underscores, in one case and one form of Unicode."""
+    return unicodedata.normalize("NFKC", name).replace("_", "").casefold()
+
+
+def shipped_folder() -> Path:
+    """Where the models that come with the bench are."""
     spec = importlib.util.find_spec(_PACKAGE)
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).resolve().parent
@@ -141,8 +148,4 @@ def _class_in(source: str, stem: str) -> str | None:
     import ast
 
     names = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-    return next((name for name in names if _folded(name) == _folded(stem)), None)
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", "").casefold()
+    return next((name for name in names if folded(name) == folded(stem)), None)

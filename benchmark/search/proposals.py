@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Protocol
 
-from loguru import logger
-
 from benchmark.config.meta import Meta
 from benchmark.search.grid import MOST_COMBINATIONS, exhaustive, refuse_too_many
 from benchmark.search.optuna_search import TreeParzen
@@ -66,12 +64,20 @@ def make_proposals(space: Space, meta: Meta, seed: int) -> Proposals:
     if meta.hyper_opt_alg == "rand":
         return Listed(random_configurations(space, most, seed))
     if space.size is not None and space.size <= most:
-        logger.info("{}: all {} configurations are tried, {} has no choice", space.name, space.size, meta.hyper_opt_alg)
         return Listed(random_configurations(space, most, seed))
-    if note := _IN_PLACE_OF.get(meta.hyper_opt_alg):
-        logger.info("{}: `hyper_opt_alg: {}`: {}", space.name, meta.hyper_opt_alg, note)
     with located(space.document, (*space.at, "meta", "hyper_opt_alg")):
         return TreeParzen(space, most, seed, multivariate=meta.hyper_opt_alg == "atpe")
+
+
+def search_notice(space: Space, meta: Meta) -> str | None:
+    """What there is to say where the search is not the one that was asked for."""
+    algorithm = meta.hyper_opt_alg
+    if _goes_through_lists(space, meta) or algorithm == "rand":
+        return None
+    if space.size is not None and space.size <= _most(space, meta):
+        return f"all {space.size} configurations are tried, {algorithm} has no choice"
+    note = _IN_PLACE_OF.get(algorithm)
+    return note and f"`hyper_opt_alg: {algorithm}`: {note}"
 
 
 def count(space: Space, meta: Meta) -> int:

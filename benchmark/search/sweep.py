@@ -18,6 +18,7 @@ from loguru import logger
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from benchmark.evaluation.metrics import METRICS
 from benchmark.evaluation.per_user import write_per_user
 from benchmark.models.base import Recommender
 from benchmark.search.executors.base import Executor, Job, Lost
@@ -61,16 +62,26 @@ Search = Generator[Request, list[Record], ResultT]
 def known(journal: Journal, weights: Path, request: Request, trial: Trial, retry: bool = False) -> Record | None:
     """What a journal says of a trial, if that will do.
 
+    Of one that ran under other metrics only figures that mean the same are told, the one that chooses among them; a
+    failure in which they may have had a part will not do.
+
     Parameters
     ----------
     weights : where those of the trial would lie.
     retry : whether a failure will not.
     """
     record = journal.get("trial", trial.key)
-    if record is None or "failed" in record:
-        return None if retry else record
-    lost = request.keep_weights and not request.only_restore and not weights.is_file()
-    return None if lost else record
+    if record is None:
+        return None
+    other = record.get("measured") != trial.measured
+    if "failed" in record:
+        return None if retry or (other and record.get("why") != "diverged") else record
+    if request.keep_weights and not request.only_restore and not weights.is_file():
+        return None
+    if not other:
+        return record
+    plain = {name: value for name, value in record["validation"].items() if name.partition("@")[0] in METRICS}
+    return record | {"validation": plain}
 
 
 def weights_file(folder: Path, trial: Trial) -> Path:
@@ -173,10 +184,25 @@ class Sweep:
                 self._finish(self._asked.pop(job.key), result)
         return [each.result for each in running]  # type: ignore[misc]  # all have ended
 
-    def restore(self, trial: Trial, label: str) -> Recommender:
-        """The trained model of a trial, from its checkpoint; one that was removed is made again."""
+    def restore(self, trial: Trial, label: str, only: bool = False) -> Recommender:
+        """The trained model of a trial, from its checkpoint.
+
+        Parameters
+        ----------
+        only : whether weights that were removed may not be made again.
+
+        Raises
+        ------
+        UserError : no weights, and none may be made, or none come of it.
+        """
         path = self._weights(trial)
         if not path.is_file():
+            if only:
+                raise UserError(
+                    f"{label}: `restore: true` trains nothing, and the weights of this trial are gone",
+                    where=path,
+                    mend="remove `restore`",
+                )
             logger.info("{}: its weights were removed; the same configuration is trained again", label)
 
             def search() -> Search[Record]:
@@ -194,7 +220,7 @@ class Sweep:
         except (SafetensorError, RuntimeError, OSError) as error:  # the second: other names or shapes
             logger.warning("{}: damaged, and removed ({})", path, str(error).splitlines()[0])
             path.unlink()
-            return self.restore(trial, label)
+            return self.restore(trial, label, only)
         return model
 
     def drop_weights(self, trials: Sequence[Trial]) -> None:
@@ -263,6 +289,7 @@ class Sweep:
         trial = asked.trial
         self._tried.add(trial.key)
         record: Record = {"model": trial.name, "params": trial.params.model_dump(mode="json")}
+        record["measured"] = trial.measured
         if isinstance(result, Lost):
             record |= {"failed": result.reason, "why": "lost"}
         else:

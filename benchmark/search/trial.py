@@ -1,4 +1,4 @@
-"""One trial: a configuration of a model under one protocol on one split; its outcome is a pure function of these."""
+"""One trial: a configuration of a model under one protocol on one split; its weights are a pure function of these."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from workbench.files import fingerprint
 class Protocol:
     """What weights, and the figure that chooses among them, depend on besides model and parameters.
 
-    What else is measured is no part of it: other metrics and cutoffs judge the same weights.
+    What else is measured is no part of it (`Trial.measured`): other metrics and cutoffs judge the same weights.
     """
 
     data: str  # fingerprint of the split
     threshold: float
-    monitor: str
+    monitor: str  # empty where nothing chooses
     every: int
     device: str
     candidates: str  # which items are ranked: all that are not masked, or the hash of those that were drawn
@@ -47,6 +47,7 @@ class Trial:
     Attributes
     ----------
     features : modality -> hash of its features.
+    measured : hash of the metrics and cutoffs of its figures on validation; no part of the key.
     stage : where the trial runs; `protocol.data` and `features` say the same in hashes.
     """
 
@@ -55,6 +56,7 @@ class Trial:
     params: Params
     protocol: Protocol
     features: dict[str, str]
+    measured: str
     stage: Stage = field(compare=False, repr=False)
     code: str = field(init=False)
 
@@ -63,7 +65,7 @@ class Trial:
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything that the outcome depends on, the code included."""
+        """Hash of everything that weights and choice depend on, the code included."""
         parts = [
             self.name,
             self.params.model_dump(mode="json"),

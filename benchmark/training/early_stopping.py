@@ -49,7 +49,7 @@ class Stopper:
         UserError : the monitored metric is not among them.
         """
         values = {**metrics, LOSS: loss}
-        column = _find_column(self._monitor, metrics)
+        column = find_column(self._monitor, metrics)
         value, larger = values[column], _larger_is_better(self._settings, column)
         improved = self._improves(value, larger)
         if improved:
@@ -91,10 +91,8 @@ class Stopper:
         return "nothing" if self._best is None else f"{self._best:.6g} (epoch {self._best_epoch})"
 
 
-def resolve_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> EarlyStopping:
-    """The settings with the column that their monitor means, so that they say the same whatever else is computed.
-
-    What names nothing is left to what chooses the epoch.
+def check_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> None:
+    """Make sure, before anything runs, that what is monitored will be computed and has a better side.
 
     Parameters
     ----------
@@ -111,14 +109,17 @@ def resolve_monitor(early_stopping: EarlyStopping, columns: Collection[str]) -> 
                 "early stopping has no validation part to judge by",
                 mend="hold one out for validation, or write `monitor: loss`",
             )
-        return early_stopping
-    column = _find_column(given, columns)
-    _larger_is_better(early_stopping, column)
-    return early_stopping.model_copy(update={"monitor": column})
+        return
+    _larger_is_better(early_stopping, find_column(given, columns))
 
 
-def _find_column(monitor: str, columns: Collection[str]) -> str:
-    """The column behind a monitor: any case, another system's name of the metric, the first cutoff if none is given."""
+def find_column(monitor: str, columns: Collection[str]) -> str:
+    """The column behind a monitor: any case, another system's name of the metric, the first cutoff if none is given.
+
+    Raises
+    ------
+    UserError : it is not computed.
+    """
     if monitor.casefold() == LOSS:
         return LOSS
     name, at, cutoff = monitor.partition("@")

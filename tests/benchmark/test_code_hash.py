@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.models.registry import find_model
+from benchmark.models.registry import find_model, shipped_folder
 from benchmark.search import code as code_module
 from benchmark.search.code import code_hash
 
@@ -45,7 +45,7 @@ def test_the_benchs_own_sources_count(monkeypatch: pytest.MonkeyPatch, name: str
     assert code_hash(model) != before
 
 
-@pytest.mark.parametrize("name", ["sgl.py", "report.py", "opening.py"])
+@pytest.mark.parametrize("name", ["sgl.py", "ease.py", "report.py", "opening.py"])
 def test_other_models_and_reports_do_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     model = find_model("BPRMF")
     before = code_hash(model)
@@ -64,12 +64,21 @@ def test_the_model_that_a_model_extends_counts(tmp_path: Path, monkeypatch: pyte
 FOLDER = {
     "first.py": CHILD.format(name="First") + "\n    def late(self):\n        from mine.second import half\n",
     "second.py": CHILD.format(name="Second"),
-    "third.py": CHILD.format(name="Third"),
-    "fourth.py": CHILD.format(name="Fourth"),
-    "helper.py": "import importlib\n\nthird = importlib.import_module('mine.third')\n",
-    "parts/layers.py": "x = 1\n",
-    "broken.py": "class Broken(:\n",
+    "two_words.py": CHILD.format(name="TwoWords"),
+    "modèle.py": CHILD.format(name="Modèle"),
+    "other.py": CHILD.format(name="Other") + "\n# First, Second\n",
+    "helper.py": "import mine.modèle\n\ninner = 'TwoWords'\n# Other, other\n",
+    "parts/layers.py": "from external.models.light_gcn import LightGCN\n",
+    "_unused.py": "x = 1\n",
 }
+
+
+def written(folder: Path, **more: str) -> Path:
+    """`FOLDER` as the folder `mine`."""
+    for name, source in {**FOLDER, **more}.items():
+        (folder / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "mine" / name).write_text(source, encoding="utf-8")
+    return folder / "mine"
 
 
 @pytest.mark.parametrize(
@@ -78,21 +87,52 @@ FOLDER = {
         ("first.py", True),
         ("helper.py", True),
         ("parts/layers.py", True),
-        ("broken.py", True),
-        ("second.py", True),  # the model's file names it
-        ("third.py", True),  # a helper does
-        ("fourth.py", False),
+        ("_unused.py", True),
+        ("second.py", True),  # the model imports it
+        ("modèle.py", True),  # a helper does
+        ("two_words.py", True),  # a helper names its class
+        ("other.py", False),
+        ("sgl.py", False),
+        ("light_gcn.py", True),  # of the shipped ones, which a helper imports
     ],
 )
 def test_of_a_users_folder_all_counts_but_other_models_that_nobody_names(
-    tmp_path: Path, edited: str, counts: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edited: str, counts: bool
 ) -> None:
-    for name, source in FOLDER.items():
-        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "mine" / name).write_text(source)
-    model = find_model("First", tmp_path / "mine")
+    model = find_model("First", written(tmp_path))
     before = code_hash(model)
-    with (tmp_path / "mine" / edited).open("a") as file:
-        file.write("# edited\n")
-    forget_hashes()
+    edit(monkeypatch, Path(edited).name)
     assert (code_hash(model) != before) is counts
+
+
+@pytest.mark.parametrize(
+    "helper",
+    ["from benchmark.models.registry import find_model\nfind_model(__name__)\n", "def broken(:\n", "p.glob('*')\n"],
+    ids=["looks for a model", "does not parse", "looks for files"],
+)
+def test_what_cannot_be_followed_names_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str) -> None:
+    model = find_model("First", written(tmp_path, **{"helper.py": helper}))
+    before = code_hash(model)
+    edit(monkeypatch, "other.py")
+    assert code_hash(model) != before
+
+
+def test_a_new_file_beside_the_shipped_models_counts_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, named = find_model("BPRMF"), find_model("LightGCN")
+    before = code_hash(plain), code_hash(named)
+    original = code_module._sources
+    new = shipped_folder() / "my_losses.py"
+    monkeypatch.setattr(
+        code_module, "_sources", lambda folder: [*original(folder), *([new] if folder == shipped_folder() else [])]
+    )
+    read = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        if path == new:
+            return b"x = 1\n"
+        return read(path) + (b"\nfrom external.models import my_losses\n" if path.name == "light_gcn.py" else b"")
+
+    forget_hashes()
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    assert code_hash(plain) == before[0]
+    assert code_module._files_of(named) > {new}

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.config import read_experiment_config
-from benchmark.config.proxies import ListFile, Order, find_lists, is_proxy
+from benchmark.config.proxies import ListFile, Order, find_lists, is_proxy, tell_without_effect
 from benchmark.data.dataset import Csr, Dataset
 from benchmark.evaluation import HeldOut, Ranking, rank
 from benchmark.evaluation import proxy as proxy_module
@@ -295,6 +295,7 @@ def entry(tmp_path: Path) -> Callable[[str, dict[str, Any]], Sequence[ListFile]]
         path.write_text(yaml.safe_dump({"experiment": content}))
         file = read_experiment_config(path)
         assert is_proxy(file.models[0])
+        tell_without_effect(file, file.models[0])
         return find_lists(file, file.models[0])
 
     return find

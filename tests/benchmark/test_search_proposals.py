@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from search_cases import read
 
-from benchmark.search.proposals import Proposals, count, make_proposals
+from benchmark.search.proposals import Proposals, count, make_proposals, search_notice
 from benchmark.search.space import Configuration
 from workbench.errors import UserError
 
@@ -260,9 +260,19 @@ def test_trials_may_fail(tmp_path: Path, failed: float | None) -> None:
 
 
 @pytest.mark.parametrize("name", ["atpe", "anneal", "mix"])
-def test_what_runs_in_the_place_of_another_algorithm_is_said(tmp_path: Path, log: list[str], name: str) -> None:
-    propose(NUMBERS, tmp_path, hyper_opt_alg=name, hyper_max_evals=8)
-    assert any(f"`hyper_opt_alg: {name}`: TPE" in line for line in log)
+def test_what_runs_in_the_place_of_another_algorithm_is_said(tmp_path: Path, name: str) -> None:
+    notice = search_notice(*read(NUMBERS, tmp_path, hyper_opt_alg=name, hyper_max_evals=8))
+    assert notice is not None and notice.startswith(f"`hyper_opt_alg: {name}`: TPE")
+
+
+def test_a_search_that_reaches_everything_says_that_nothing_is_left_to_it(tmp_path: Path) -> None:
+    notice = search_notice(*read("lr: [0.1, 0.2]", tmp_path, hyper_opt_alg="tpe", hyper_max_evals=8))
+    assert notice == "all 2 configurations are tried, tpe has no choice"
+
+
+@pytest.mark.parametrize(("name", "text"), [("grid", "lr: [0.1, 0.2]"), ("rand", "lr: [0.1, 0.2]"), ("tpe", "lr: 0.1")])
+def test_of_other_searches_there_is_nothing_to_say(tmp_path: Path, name: str, text: str) -> None:
+    assert search_notice(*read(text, tmp_path, hyper_opt_alg=name, hyper_max_evals=8)) is None
 
 
 def hide_optuna(monkeypatch: pytest.MonkeyPatch) -> None:

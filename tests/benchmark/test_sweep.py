@@ -52,7 +52,7 @@ STAGE = SimpleNamespace(ground=Ground(DATA, judge()), user_ids=[f"u{number}" for
 def trial(model: type[Recommender] | None = None, features: dict[str, str] | None = None, **params: Any) -> Trial:
     model = model or find_model("BPRMF")
     base = {"epochs": 3, "lr": 0.05, "factors": 4, "l_w": 0.01, "seed": 1}
-    return Trial(model.__name__, model, model.Params(**{**base, **params}), PROTOCOL, features or {}, STAGE)
+    return Trial(model.__name__, model, model.Params(**{**base, **params}), PROTOCOL, features or {}, "metrics", STAGE)
 
 
 @pytest.fixture
@@ -427,7 +427,7 @@ def test_followers_hear_of_every_trial_run_or_found(tmp_path: Path) -> None:
 
 def test_a_model_without_training_is_judged_as_it_is(tmp_path: Path) -> None:
     model = find_model("MostPop")
-    _, records = run(sweep(tmp_path), [Trial("MostPop", model, model.Params(), PROTOCOL, {}, STAGE)])
+    _, records = run(sweep(tmp_path), [Trial("MostPop", model, model.Params(), PROTOCOL, {}, "metrics", STAGE)])
     assert records[0]["epoch"] == 0 and records[0]["cost"]["samples_per_second"] is None
     assert 0 <= records[0]["validation"]["Recall@5"] <= 1
 

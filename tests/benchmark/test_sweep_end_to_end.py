@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from experiment_cases import BASE, QUICK, TEXTUAL, VISUAL, experiment, results
 from typer.testing import CliRunner
 
+from benchmark.evaluation.metrics import METRICS
 from benchmark.experiment import check_experiment, run_experiment
 from benchmark.folder import LOCK
 from benchmark.search import sweep as sweep_module
@@ -368,11 +370,90 @@ def test_the_plan_counts_and_writes_nothing(shop: Path, trained: list[str], caps
 
 
 def test_what_there_is_to_say_of_a_file_is_said_once(shop: Path, log: list[str]) -> None:
-    file = experiment(shop, {"external.VBPR": {**QUICK, "lr": 0.05, "n_layers": 1}})
+    meta = {"hyper_opt_alg": "anneal", "hyper_max_evals": 4}
+    file = experiment(shop, {"external.VBPR": {**QUICK, "lr": [0.05, 0.01], "n_layers": 1, "meta": meta}})
     for words in (["--plan"], []):
         log.clear()
         assert CliRunner().invoke(app, ["run", str(file), *words]).exit_code == 0
-        assert sum("`n_layers` has no effect" in line for line in log) == 1
+        for said in ("`n_layers` has no effect", "anneal has no choice"):
+            assert sum(said in line for line in log) == 1
+
+
+def test_an_experiment_sees_the_files_of_its_metrics_as_they_are_when_it_runs(shop: Path) -> None:
+    groups = shop / "data" / "shop" / "genre.tsv"
+
+    def write(n_groups: int) -> None:
+        groups.write_text("".join(f"i{number}\t{int(number < 5 * n_groups)}\n" for number in range(40)))
+
+    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
+    evaluation = {"complex_metrics": [metric]}
+    write(1)
+    checked = check_experiment(experiment(shop, {"MostPop": None}, evaluation=evaluation))
+    write(4)
+    then = results(checked.run())
+    write(1)
+    again = results(run_experiment(experiment(shop, {"MostPop": None}, evaluation=evaluation)))
+    fresh = results(run_experiment(experiment(shop, {"MostPop": None}, evaluation=evaluation, name="fresh")))
+    assert again["MostPop"]["RSP[genre]@5"] == fresh["MostPop"]["RSP[genre]@5"] != then["MostPop"]["RSP[genre]@5"]
+
+
+def test_an_experiment_judges_the_lists_that_the_one_before_it_wrote(shop: Path) -> None:
+    saved = {"meta": {"save_recs": True}}
+    run_experiment(experiment(shop, {"MostPop": saved}))
+    files = [
+        experiment(shop, {"external.BPRMF": {**QUICK, **saved}}),
+        experiment(shop, {"RecommendationFolder": {"folder": "../results/shop/x/recs", "ids": "raw"}}, name="y"),
+    ]
+    assert CliRunner().invoke(app, ["run", *map(str, files)]).exit_code == 0
+    assert list(results(Path("results/shop/y"))) == ["BPRMF"]
+
+
+def test_a_failure_under_other_metrics_is_none_under_these(
+    shop: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: Any) -> None:
+        raise MemoryError("ranks of everything")
+
+    monkeypatch.setitem(METRICS, "GAUC", replace(METRICS["GAUC"], formula=short))
+    models = {"MostPop": None, "external.BPRMF": {**QUICK, "lr": [0.05, 1e30]}}
+    with pytest.raises(UserError, match="no row"):
+        run_experiment(experiment(shop, models, evaluation={"simple_metrics": ["Recall", "GAUC"]}))
+    trained.clear()
+    folder = run_experiment(experiment(shop, models))
+    assert list(results(folder)) == ["MostPop", "BPRMF"]
+    assert len(trained) == 2, "what diverged diverges under any metrics"
+
+
+def test_validation_figures_of_other_groups_are_not_told(shop: Path, trained: list[str]) -> None:
+    """Their columns may have the names of those that are measured now."""
+    groups = shop / "data" / "shop" / "genre.tsv"
+    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
+    for n_groups in (2, 3):
+        groups.write_text("".join(f"i{number}\t{number % n_groups}\n" for number in range(40)))
+        folder = run_experiment(experiment(shop, {"MostPop": None}, evaluation={"complex_metrics": [metric]}))
+    assert len(trained) == 1
+    (record,) = json.loads((folder / "results.json").read_text())["models"][0]["trials"]
+    names = {name.partition("@")[0] for name in record["validation"]}
+    assert "Recall" in names and not any(name.startswith("RSP") for name in names)
+
+
+def test_what_may_only_be_restored_is_not_trained_for_want_of_its_weights(shop: Path, trained: list[str]) -> None:
+    folder = run_experiment(experiment(shop, {"external.BPRMF": QUICK}))
+    trained.clear()
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    models = {"external.BPRMF": {**QUICK, "meta": {"restore": True}}}
+    with pytest.raises(UserError, match="the weights of this trial are gone"):
+        run_experiment(experiment(shop, models, evaluation={"simple_metrics": ["Recall"]}))
+    assert trained == []
+
+
+def test_where_nothing_chooses_other_first_cutoffs_train_nothing(shop: Path, trained: list[str]) -> None:
+    blind = {"validation_path": None}
+    models = {"MostPop": None, "external.BPRMF": QUICK}
+    for cutoffs in ([5, 10], [3, 5, 10]):
+        run_experiment(experiment(shop, models, evaluation={"cutoffs": cutoffs}, data_config=blind))
+    assert len(trained) == 2
 
 
 def test_the_plan_says_what_then_runs(shop: Path, trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:

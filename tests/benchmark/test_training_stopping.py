@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from training_cases import Counter, scripted
 
 from benchmark.models.base import TrainingParams
-from benchmark.training.early_stopping import Stopper, resolve_monitor
+from benchmark.training.early_stopping import Stopper, check_monitor, find_column
 from benchmark.training.loop import Fit, fit
 from benchmark.training.settings import EarlyStopping
 from workbench.errors import UserError
@@ -199,7 +199,6 @@ COLUMNS = ["Recall@20", "nDCG_binary@20", "ARP@20", "Recall@10", "RMSE@10"]
 @pytest.mark.parametrize(
     ("monitor", "column"),
     [
-        (None, None),
         ("Recall@20", "Recall@20"),
         ("recall@10", "Recall@10"),
         ("nDCGRendle2020@20", "nDCG_binary@20"),
@@ -210,8 +209,9 @@ COLUMNS = ["Recall@20", "nDCG_binary@20", "ARP@20", "Recall@10", "RMSE@10"]
         ("RMSE@10", "RMSE@10"),
     ],
 )
-def test_a_monitor_becomes_the_column_that_it_means(monitor: str | None, column: str | None) -> None:
-    assert resolve_monitor(EarlyStopping(patience=1, monitor=monitor), COLUMNS).monitor == column
+def test_a_monitor_means_a_column_that_is_computed(monitor: str, column: str) -> None:
+    check_monitor(EarlyStopping(patience=1, monitor=monitor), COLUMNS)
+    assert find_column(monitor, COLUMNS) == column
 
 
 @pytest.mark.parametrize(
@@ -220,22 +220,22 @@ def test_a_monitor_becomes_the_column_that_it_means(monitor: str | None, column:
 )
 def test_a_monitor_that_is_not_computed_is_answered_with_the_nearest(monitor: str, near: str) -> None:
     with pytest.raises(UserError, match="which is not computed") as caught:
-        resolve_monitor(EarlyStopping(patience=1, monitor=monitor), COLUMNS)
+        check_monitor(EarlyStopping(patience=1, monitor=monitor), COLUMNS)
     assert near in str(caught.value.mend)
 
 
 def test_a_monitor_without_a_better_side_needs_a_mode() -> None:
     with pytest.raises(UserError, match="neither more nor less is better") as caught:
-        resolve_monitor(EarlyStopping(patience=1, monitor="ARP@20"), COLUMNS)
+        check_monitor(EarlyStopping(patience=1, monitor="ARP@20"), COLUMNS)
     assert "mode: min" in str(caught.value.mend)
-    resolve_monitor(EarlyStopping(patience=1, monitor="ARP@20", mode="max"), COLUMNS)
+    check_monitor(EarlyStopping(patience=1, monitor="ARP@20", mode="max"), COLUMNS)
 
 
 @pytest.mark.parametrize("monitor", [None, "Recall@20"])
 def test_without_a_validation_part_only_the_loss_can_be_monitored(monitor: str | None) -> None:
     with pytest.raises(UserError, match="no validation part"):
-        resolve_monitor(EarlyStopping(patience=1, monitor=monitor), [])
-    resolve_monitor(EarlyStopping(patience=1, monitor="loss"), [])
+        check_monitor(EarlyStopping(patience=1, monitor=monitor), [])
+    check_monitor(EarlyStopping(patience=1, monitor="loss"), [])
 
 
 @pytest.mark.parametrize(
