@@ -20,6 +20,7 @@ from benchmark.measures import Measures
 from benchmark.models.base import MultimodalParams, Params, Recommender, TrainingParams, choose_modalities
 from benchmark.search.executors import job_device
 from benchmark.search.trial import Protocol, Trial
+from benchmark.training.early_stopping import check_monitor
 from benchmark.training.precision import check_precision
 from workbench.config import located
 from workbench.errors import UserError
@@ -101,6 +102,8 @@ class Bench:
             _ = fold.validation, fold.test, fold.slices
             if fold.judges.from_histories:
                 self._check_fold_in(row)
+            if fold.validation is None:
+                self._check_blind_stopping(row, proposed)
             if any(reads):
                 _ = fold.digests
 
@@ -164,6 +167,13 @@ class Bench:
             if isinstance(params, TrainingParams):
                 with located(self.file.document, ("experiment", "models", row.plan.block.name, "precision")):
                     check_precision(params.precision, device)
+
+    def _check_blind_stopping(self, row: Row, proposed: Sequence[Params]) -> None:
+        for params in proposed:
+            if isinstance(params, TrainingParams) and params.early_stopping is not None:
+                at = ("experiment", "models", row.plan.block.name, "early_stopping")
+                with located(self.file.document, at):
+                    check_monitor(params.early_stopping, [])
 
     def _check_fold_in(self, row: Row) -> None:
         if row.plan.model.fold_in_scorer is Recommender.fold_in_scorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,9 @@ from benchmark.models.base import Recommender
 from benchmark.models.registry import folded, holds_a_model, model_file, shipped_folder
 
 _SEARCHING = {
-    *("find_model", "import_module", "__import__", "spec_from_file_location", "run_path"),
-    *("glob", "rglob", "iterdir", "listdir", "scandir", "walk_packages", "iter_modules"),
+    *("find_model", "shipped_models", "import_module", "__import__", "spec_from_file_location", "SourceFileLoader"),
+    *("run_path", "run_module", "resolve_name", "walk_packages", "iter_modules", "exec", "eval"),
+    *("glob", "rglob", "iterdir", "listdir", "scandir", "walk"),
 }
 
 _hashes: WeakKeyDictionary[type[Recommender], str] = WeakKeyDictionary()
@@ -43,9 +45,10 @@ def code_hash(model: type[Recommender]) -> str:
 
 def _files_of(model: type[Recommender]) -> set[Path]:
     bench, shipped = Path(str(benchmark.__file__)).parent, shipped_folder()
-    own = {model_file(each).resolve() for each in model.__mro__ if issubclass(each, Recommender)}
-    own = {path for path in own if bench not in path.parents}
-    users = {path.parent for path in own} - {shipped}
+    given = {model_file(each) for each in model.__mro__ if issubclass(each, Recommender)}
+    given = {path for path in given if bench not in path.resolve().parents}
+    own = {path.resolve() for path in given}
+    users = {path.parent.resolve() for path in given | own} - {shipped}  # of a link, both folders
     beside = {path for folder in users for path in _sources(folder)}
     others = (beside | set(_sources(shipped))) - own
     found: set[Path] = set()
@@ -66,17 +69,21 @@ def _names(path: Path) -> set[str] | None:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return None
-    names: set[str] = set()
+    used: set[str] = set()
+    named: set[str] = set()
+    prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings among them
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name | ast.Attribute):
-            if (node.id if isinstance(node, ast.Name) else node.attr) in _SEARCHING:
-                return None
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used.update({node.attr} - {"eval"})  # that of a module of torch
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            names.update(alias.name for alias in node.names)
-            names.add(getattr(node, "module", None) or "")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names.add(node.value)
-    return {folded(word) for name in names for word in name.split(".") if word.isidentifier()}
+            named.update(alias.name for alias in node.names)
+            named.add(getattr(node, "module", None) or "")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
+            named.add(node.value)
+    words = {word for text in named for word in re.findall(r"\w+", text)}
+    return None if (used | words) & _SEARCHING else {folded(word) for word in words}
 
 
 def _module(path: Path) -> str:

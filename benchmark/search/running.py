@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.linalg  # noqa: F401  # only a BLAS that is there is bounded
 import torch
 from loguru import logger
 from safetensors.torch import save
@@ -40,6 +41,7 @@ class Task:
 
     Attributes
     ----------
+    key : of its state in training: hash of what weights and judgements depend on.
     monitor : the metric that chooses the epoch; every : epochs between judgements.
     digits : decimals of the judgements that are left before anything is chosen, None for all.
     threads : of the processor, for torch and for the BLAS of NumPy and SciPy.

@@ -23,13 +23,15 @@ from benchmark.evaluation.per_user import write_per_user
 from benchmark.models.base import Recommender
 from benchmark.search.executors.base import Executor, Job, Lost
 from benchmark.search.progress import Bars
-from benchmark.search.running import Ground, Outcome, Task, build, run_task
+from benchmark.search.running import Ground, Outcome, Task, build, out_of_memory, run_task
 from benchmark.search.trial import Stage, Trial
 from workbench.errors import UserError
-from workbench.files import atomic_file
+from workbench.files import atomic_file, fingerprint
 from workbench.journal import Journal
 
 Record = dict[str, Any]
+
+_UNRESTORE = "remove `restore`, and it is trained again"
 ResultT = TypeVar("ResultT")
 
 
@@ -75,7 +77,8 @@ def known(journal: Journal, weights: Path, request: Request, trial: Trial, retry
         return None
     other = record.get("measured") != trial.measured
     if "failed" in record:
-        return None if retry or (other and record.get("why") != "diverged") else record
+        again = retry or (other and record.get("why") != "diverged")
+        return None if again and not request.only_restore else record
     if request.keep_weights and not request.only_restore and not weights.is_file():
         return None
     if not other:
@@ -201,7 +204,7 @@ class Sweep:
                 raise UserError(
                     f"{label}: `restore: true` trains nothing, and the weights of this trial are gone",
                     where=path,
-                    mend="remove `restore`",
+                    mend=_UNRESTORE,
                 )
             logger.info("{}: its weights were removed; the same configuration is trained again", label)
 
@@ -217,10 +220,15 @@ class Sweep:
         model = build(trial.model, trial.params, data)
         try:
             model.load_state_dict(load_file(path, device=str(data.device)))
-        except (SafetensorError, RuntimeError, OSError) as error:  # the second: other names or shapes
-            logger.warning("{}: damaged, and removed ({})", path, str(error).splitlines()[0])
+        except (SafetensorError, RuntimeError) as error:  # the second: other names or shapes
+            if out_of_memory(error):
+                raise
+            reason = str(error).splitlines()[0]
+            if only:
+                raise UserError(f"{label}: its weights are damaged ({reason})", where=path, mend=_UNRESTORE) from error
+            logger.warning("{}: damaged, and removed ({})", path, reason)
             path.unlink()
-            return self.restore(trial, label, only)
+            return self.restore(trial, label)
         return model
 
     def drop_weights(self, trials: Sequence[Trial]) -> None:
@@ -271,7 +279,7 @@ class Sweep:
         self._asked[trial.key] = _Asked(trial, label, request, [(running, place)])
         checkpoint = None if request.checkpoint_rate is None else self._state(trial)
         task = Task(
-            trial.key,
+            fingerprint([trial.key, trial.measured]),
             trial.model,
             trial.params,
             trial.protocol.monitor,

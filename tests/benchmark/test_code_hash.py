@@ -107,14 +107,49 @@ def test_of_a_users_folder_all_counts_but_other_models_that_nobody_names(
 
 @pytest.mark.parametrize(
     "helper",
-    ["from benchmark.models.registry import find_model\nfind_model(__name__)\n", "def broken(:\n", "p.glob('*')\n"],
-    ids=["looks for a model", "does not parse", "looks for files"],
+    [
+        "from benchmark.models.registry import find_model as it\nit(kind)\n",
+        "getattr(importlib, 'import_module')(x)\n",
+        "exec(open(x).read())\n",
+        "p.glob('*')\n",
+        "def broken(:\n",
+    ],
+    ids=["looks for a model", "imports by name", "runs a text", "looks for files", "does not parse"],
 )
 def test_what_cannot_be_followed_names_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str) -> None:
     model = find_model("First", written(tmp_path, **{"helper.py": helper}))
     before = code_hash(model)
     edit(monkeypatch, "other.py")
     assert code_hash(model) != before
+
+
+@pytest.mark.parametrize(
+    ("helper", "counts"),
+    [
+        ("order = 'First,Other'.split(',')\n", True),
+        ("path = f'{here}/other.py'\n", True),
+        ("def f():\n    'Not as Other does it.'\n\n\nmodel.eval()\n", False),
+    ],
+    ids=["a list in a text", "a path", "prose"],
+)
+def test_texts_name_models_and_prose_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str, counts: bool
+) -> None:
+    model = find_model("First", written(tmp_path, **{"helper.py": helper}))
+    before = code_hash(model)
+    edit(monkeypatch, "other.py")
+    assert (code_hash(model) != before) is counts
+
+
+def test_of_a_linked_model_both_folders_count(tmp_path: Path) -> None:
+    for name in ("mine", "real"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}_helper.py").write_text("x = 1\n")
+    (tmp_path / "real" / "child.py").write_text(CHILD.format(name="Child"))
+    (tmp_path / "mine" / "child.py").symlink_to(tmp_path / "real" / "child.py")
+    model = find_model("Child", tmp_path / "mine")
+    found = {path.name for path in code_module._files_of(model)}
+    assert {"child.py", "mine_helper.py", "real_helper.py"} <= found
 
 
 def test_a_new_file_beside_the_shipped_models_counts_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,6 +258,27 @@ def test_damaged_weights_are_made_again(
     assert any("damaged, and removed" in line for line in log)
 
 
+def test_weights_are_no_worse_for_want_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(sweep(tmp_path), [trial()])
+
+    def short(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(sweep_module, "load_file", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        sweep(tmp_path).restore(trial(), "x")
+    assert checkpoints(tmp_path) == [trial().key]
+
+
+def test_damaged_weights_that_may_not_be_made_again_are_left_alone(tmp_path: Path) -> None:
+    run(sweep(tmp_path), [trial()])
+    path = tmp_path / "checkpoints" / f"{trial().key}.safetensors"
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(UserError, match="damaged"):
+        sweep(tmp_path).restore(trial(), "x", only=True)
+    assert path.read_bytes() == b"x" * 100
+
+
 def test_what_was_spent_before_a_kill_counts() -> None:
     with Meter() as meter:
         spent = running_module.Spent(meter)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -435,6 +436,64 @@ def test_validation_figures_of_other_groups_are_not_told(shop: Path, trained: li
     (record,) = json.loads((folder / "results.json").read_text())["models"][0]["trials"]
     names = {name.partition("@")[0] for name in record["validation"]}
     assert "Recall" in names and not any(name.startswith("RSP") for name in names)
+
+
+def test_what_was_judged_under_other_metrics_does_not_go_on_as_if_under_these(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = shop / "data" / "shop" / "genre.tsv"
+    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
+    literal, judged = METRICS["GAUC"].formula, []
+
+    def short_in_the_end(*given: Any) -> Any:
+        judged.append(1)
+        if len(judged) > 2:
+            raise MemoryError("ranks of everything")
+        return literal(*given)
+
+    monkeypatch.setitem(METRICS, "GAUC", replace(METRICS["GAUC"], formula=short_in_the_end))
+    meta = {"save_weights": True, "checkpoint_rate": 1}
+    models = {"external.BPRMF": {**QUICK, "lr": 1e-12, "meta": meta}}  # the first epoch stays the best one
+    found = {}
+    for n_items, names, name in ((5, ["Recall", "GAUC"], "x"), (20, ["Recall"], "x"), (20, ["Recall"], "fresh")):
+        groups.write_text("".join(f"i{number}\t{int(number < n_items)}\n" for number in range(40)))
+        evaluation = {"simple_metrics": names, "complex_metrics": [metric]}
+        with suppress(UserError):
+            found[name] = trials(run_experiment(experiment(shop, models, name=name, evaluation=evaluation)))
+    resumed, fresh = (list(each.values())[-1] for each in found.values())
+    assert resumed["validation"] == fresh["validation"]
+
+
+def test_what_may_only_be_restored_keeps_its_failures(
+    shop: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: Any) -> None:
+        raise MemoryError("ranks of everything")
+
+    grid = {**QUICK, "lr": [0.05, 0.01]}
+    run_experiment(
+        experiment(shop, {"external.BPRMF": {**grid, "lr": 0.05}}, evaluation={"simple_metrics": ["Recall"]})
+    )
+    with monkeypatch.context() as patch, suppress(UserError):
+        patch.setitem(METRICS, "GAUC", replace(METRICS["GAUC"], formula=short))
+        evaluation = {"simple_metrics": ["Recall", "GAUC"]}
+        run_experiment(experiment(shop, {"external.BPRMF": grid}, evaluation=evaluation))
+    trained.clear()
+    models = {"external.BPRMF": {**grid, "meta": {"restore": True}}}
+    folder = run_experiment(experiment(shop, models, evaluation={"simple_metrics": ["Recall", "MRR"]}))
+    assert list(results(folder)) == ["BPRMF"] and trained == []
+
+
+def test_early_stopping_with_nothing_to_judge_by_is_refused_before_anything_runs(
+    shop: Path, trained: list[str]
+) -> None:
+    models = {"MostPop": None, "external.BPRMF": {**QUICK, "early_stopping": {"patience": 2}}}
+    with pytest.raises(UserError, match="no validation part to judge by") as caught:
+        run_experiment(experiment(shop, models, data_config={"validation_path": None}))
+    assert "x.yml:" in str(caught.value.where) and trained == []
+    models["external.BPRMF"]["early_stopping"]["monitor"] = "loss"
+    run_experiment(experiment(shop, models, data_config={"validation_path": None}))
+    assert len(trained) == 2
 
 
 def test_what_may_only_be_restored_is_not_trained_for_want_of_its_weights(shop: Path, trained: list[str]) -> None:

@@ -304,6 +304,7 @@ experiment:
         ("splitting.validation_splitting.strategy", ("splitting", "validation_splitting", "strategy")),
         ("models.external.EASE.l2_norm", ("models", "external.EASE", "l2_norm")),  # as deep as its namesakes
         ("models.external.EASE", ("models", "external.EASE")),
+        ("models.external.BPRMF.lr", ("models", "external.BPRMF", "lr")),  # what both begin with makes them not alike
         ("models.external", ("models", "external")),
         ("top_k", ("top_k",)),
     ],

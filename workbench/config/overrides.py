@@ -130,11 +130,21 @@ def _longest_key(target: dict[Any, Any], parts: list[str], where: str) -> tuple[
     parents = {name.casefold(): name for name, key in there.items() if isinstance(target[key], dict | list | None)}
     for end in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:end])
-        # nearer than `nearest` asks for: `validation_splitting` beside `test_splitting` is a key of its own
-        if close := difflib.get_close_matches(name.casefold(), parents, n=1, cutoff=0.8):
-            raise UserError(f"there is no `{name}`", where=where, mend=f"did you mean {parents[close[0]]!r}?")
+        if close := next((parents[each] for each in parents if _misspelt(name.casefold(), each)), None):
+            raise UserError(f"there is no `{name}`", where=where, mend=f"did you mean {close!r}?")
     end = min((name.count(".") + 1 for name in there if name.startswith(parts[0] + ".")), default=1)
     return ".".join(parts[:end]), parts[end:]
+
+
+def _misspelt(name: str, meant: str) -> bool:
+    """Whether a key is likely meant to be another one; what both begin with up to a dot does not make them alike."""
+    if name.count(".") != meant.count("."):
+        return False
+    (before, _, last), (same, _, other) = name.rpartition("."), meant.rpartition(".")
+    if before and before == same:
+        return difflib.SequenceMatcher(None, last, other).ratio() >= 0.75
+    # nearer than `nearest` asks for: `validation_splitting` beside `test_splitting` is a key of its own
+    return difflib.SequenceMatcher(None, name, meant).ratio() >= 0.8
 
 
 def _place(items: list[Any], part: str, where: str) -> int:
