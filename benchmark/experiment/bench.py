@@ -198,7 +198,8 @@ class Bench:
             "test" if self.chosen_on_test else "validation",
         )
         features = {name: fold.digests[name] for name in names}
-        measured = fingerprint([measures.identity, measures.cutoffs])
+        raw = fold.judges.raw_digest if measures.files else None  # the ids of these files may be raw ones
+        measured = fingerprint([measures.identity, measures.cutoffs, raw])
         return Trial(plan.name, plan.model, params, protocol, features, measured, fold)
 
     def _modalities_of(self, row: Row, params: Params) -> tuple[str, ...]:

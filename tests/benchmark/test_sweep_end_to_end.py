@@ -496,6 +496,21 @@ def test_early_stopping_with_nothing_to_judge_by_is_refused_before_anything_runs
     assert len(trained) == 2
 
 
+def test_nor_are_those_of_groups_under_other_raw_ids(shop: Path, trained: list[str]) -> None:
+    (shop / "data" / "shop" / "genre.tsv").write_text("".join(f"i{number}\t{number % 2}\n" for number in range(40)))
+    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
+    changes = {"evaluation": {"complex_metrics": [metric]}, "data_config": {"side_information": None}}
+    maps = shop / "data" / "shop" / "items_map.tsv"
+    run_experiment(experiment(shop, {"MostPop": None}, **changes))
+    lines = [line.split("\t") for line in maps.read_text().splitlines()]
+    turned = zip(reversed([raw for raw, _ in lines]), [number for _, number in lines], strict=True)
+    maps.write_text("".join(f"{raw}\t{number}\n" for raw, number in turned))
+    folder = run_experiment(experiment(shop, {"MostPop": None}, **changes))
+    assert len(trained) == 1
+    (record,) = json.loads((folder / "results.json").read_text())["models"][0]["trials"]
+    assert not any(name.startswith("RSP") for name in record["validation"])
+
+
 def test_what_may_only_be_restored_is_not_trained_for_want_of_its_weights(shop: Path, trained: list[str]) -> None:
     folder = run_experiment(experiment(shop, {"external.BPRMF": QUICK}))
     trained.clear()
