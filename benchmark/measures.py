@@ -102,9 +102,7 @@ class Measures:
             for key, value in settings
             if value and (key.endswith("_file") or key == "feature_data")
         ]
-        found = [
-            path for each in given if (path := file.path(each)).is_file()
-        ]  # an absent one is refused by its reader
+        found = [path for each in given if (path := file.path(each)).is_file()]  # its reader refuses an absent one
         return replace(self, files=tuple(sha256_file(path) for path in found))
 
     def candidates_label(self, experiment: Experiment) -> str:

@@ -149,9 +149,8 @@ def _on_test(bench: Bench, sweep: Sweep, tuned: Tuned, number: int, trials: Sequ
         key = fingerprint([trial.key, bench.test_protocol(tuned.row)])
         record = bench.journal.get("configuration on test", key)
         if record is None:
-            means = stage.test.measure(
-                _rank(stage, sweep.restore(trial, tuned.row.name, tuned.row.plan.block.meta.restore))
-            ).means
+            model = sweep.restore(trial, tuned.row.name, tuned.row.plan.block.meta.restore)
+            means = stage.test.measure(_rank(stage, model)).means
             record = bench.journal.append("configuration on test", key, {"test": means})
         values.append(record["test"][tuned.row.plan.monitor])
     return float(np.mean(values))

@@ -15,10 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmark.models.blocks import row_blocks
 from benchmark.models.graphs.sparse import Pattern, inner_products
 from benchmark.models.precision import single_or_more
-
-_BLOCK_LOGITS = {"cpu": 1 << 20, "cuda": 1 << 25}  # of which a few are held at a time: 4 MB stay near the processor
 
 
 def log_partition(queries: Tensor, items: Tensor, log_weights: Tensor) -> Tensor:
@@ -55,10 +54,7 @@ def _blocks(queries: Tensor, items: Tensor, log_weights: Tensor) -> Iterator[tup
     """Places of some items, and q_ku . h_i + log c_ik of these, (K, B, I')."""
     n_concepts, n_users, _ = queries.shape
     flat = queries.flatten(0, 1)
-    block = _BLOCK_LOGITS.get(queries.device.type, _BLOCK_LOGITS["cpu"])
-    size = max(1, block // max(1, n_concepts * n_users))
-    for start in range(0, len(items), size):
-        some = slice(start, start + size)
+    for some in row_blocks(len(items), n_concepts * n_users, queries.device):
         logits = (flat @ items[some].t()).view(n_concepts, n_users, len(items[some]))
         yield some, logits.add_(log_weights[some].t()[:, None])
 

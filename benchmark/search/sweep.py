@@ -30,9 +30,9 @@ from workbench.files import atomic_file, fingerprint
 from workbench.journal import Journal
 
 Record = dict[str, Any]
+ResultT = TypeVar("ResultT")
 
 _UNRESTORE = "remove `restore`, and it is trained again"
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)

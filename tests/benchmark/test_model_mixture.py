@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmark.models import mixture
+from benchmark.models import blocks
 from benchmark.models.graphs.sparse import Pattern, log_sum_exp_by_row, row_pointers
 from benchmark.models.mixture import log_mixture, log_mixture_at, log_partition
 from benchmark.models.rows import UserRows, in_parts, repeated, rows_of
@@ -48,7 +48,7 @@ def literal_scores(queries: torch.Tensor, items: torch.Tensor, log_weights: torc
 
 @pytest.fixture(autouse=True, params=[7, 1 << 20], ids=["blocks", "at-once"])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(mixture._BLOCK_LOGITS, "cpu", request.param * K * B)
+    monkeypatch.setitem(blocks.LOGITS, "cpu", request.param * K * B)
 
 
 @pytest.mark.parametrize("tau", [0.1, 0.02, 0.01])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from benchmark.models import losses
+from benchmark.models import blocks
 from benchmark.models.graphs.interactions import InteractionGraph, known_nodes
 from benchmark.models.graphs.sparse import SparseMatrix, maximum
 from benchmark.models.losses import log_sum_exp_of_products
@@ -36,7 +36,7 @@ def test_the_maximum_of_matrices_is_taken_entry_by_entry() -> None:
 def test_the_log_of_sums_of_exponentials_does_not_depend_on_blocks(
     products: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(losses._BLOCK_PRODUCTS, "cpu", products)
+    monkeypatch.setitem(blocks.LOGITS, "cpu", products)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(11, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     others = torch.randn(8, 3, generator=generator, dtype=torch.float64, requires_grad=True)
