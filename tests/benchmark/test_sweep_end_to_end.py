@@ -438,6 +438,21 @@ def test_validation_figures_of_other_groups_are_not_told(shop: Path, trained: li
     assert "Recall" in names and not any(name.startswith("RSP") for name in names)
 
 
+def test_nor_are_those_of_groups_under_other_raw_ids(shop: Path, trained: list[str]) -> None:
+    (shop / "data" / "shop" / "genre.tsv").write_text("".join(f"i{number}\t{number % 2}\n" for number in range(40)))
+    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
+    changes = {"evaluation": {"complex_metrics": [metric]}, "data_config": {"side_information": None}}
+    maps = shop / "data" / "shop" / "items_map.tsv"
+    run_experiment(experiment(shop, {"MostPop": None}, **changes))
+    lines = [line.split("\t") for line in maps.read_text().splitlines()]
+    turned = zip(reversed([raw for raw, _ in lines]), [number for _, number in lines], strict=True)
+    maps.write_text("".join(f"{raw}\t{number}\n" for raw, number in turned))
+    folder = run_experiment(experiment(shop, {"MostPop": None}, **changes))
+    assert len(trained) == 1
+    (record,) = json.loads((folder / "results.json").read_text())["models"][0]["trials"]
+    assert not any(name.startswith("RSP") for name in record["validation"])
+
+
 def test_what_was_judged_under_other_metrics_does_not_go_on_as_if_under_these(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,21 +509,6 @@ def test_early_stopping_with_nothing_to_judge_by_is_refused_before_anything_runs
     models["external.BPRMF"]["early_stopping"]["monitor"] = "loss"
     run_experiment(experiment(shop, models, data_config={"validation_path": None}))
     assert len(trained) == 2
-
-
-def test_nor_are_those_of_groups_under_other_raw_ids(shop: Path, trained: list[str]) -> None:
-    (shop / "data" / "shop" / "genre.tsv").write_text("".join(f"i{number}\t{number % 2}\n" for number in range(40)))
-    metric = {"metric": "RSP", "clustering_file": "../data/shop/genre.tsv", "clustering_name": "genre", "ids": "raw"}
-    changes = {"evaluation": {"complex_metrics": [metric]}, "data_config": {"side_information": None}}
-    maps = shop / "data" / "shop" / "items_map.tsv"
-    run_experiment(experiment(shop, {"MostPop": None}, **changes))
-    lines = [line.split("\t") for line in maps.read_text().splitlines()]
-    turned = zip(reversed([raw for raw, _ in lines]), [number for _, number in lines], strict=True)
-    maps.write_text("".join(f"{raw}\t{number}\n" for raw, number in turned))
-    folder = run_experiment(experiment(shop, {"MostPop": None}, **changes))
-    assert len(trained) == 1
-    (record,) = json.loads((folder / "results.json").read_text())["models"][0]["trials"]
-    assert not any(name.startswith("RSP") for name in record["validation"])
 
 
 def test_what_may_only_be_restored_is_not_trained_for_want_of_its_weights(shop: Path, trained: list[str]) -> None:

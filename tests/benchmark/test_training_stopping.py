@@ -214,6 +214,10 @@ def test_a_monitor_means_a_column_that_is_computed(monitor: str, column: str) ->
     assert find_column(monitor, COLUMNS) == column
 
 
+def test_what_names_no_monitor_is_left_to_what_chooses_the_epoch() -> None:
+    check_monitor(EarlyStopping(patience=1), COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("monitor", "near"),
     [("Recal@20", "Recall@20"), ("Recall@50", "Recall@20"), ("nDCG@20", "nDCG_binary@20"), ("los", "loss"), ("", "")],
